@@ -1,0 +1,1 @@
+"""The application of the box: from configuration to running gateway."""

@@ -1,0 +1,166 @@
+"""Loads the two halves of the configuration, ot.json and it.json, and checks them whole.
+
+`load(...)` returns (ot, it) with all defaults filled in and the first 8 hex digits of each
+file's SHA-256 under "hash", or raises `ConfigError` whose `lines` hold one line per mistake:
+file, key path, what was found, what is allowed. Nothing is applied in part.
+`forget()` gives the memory of this module and of `rules` back after the start.
+"""
+
+import json
+import sys
+from binascii import hexlify
+from hashlib import sha256
+
+import gateway
+from gateway import rules
+from gateway.errors import ConfigError
+
+OT_FILE = "ot.json"
+IT_FILE = "it.json"
+MAX_FILE_BYTES = 65536
+
+
+def load(folder, ports):
+    """Read both halves from `folder` ("" is the current one).
+
+    ports: number of RS-485 ports that the board has. Raises ConfigError.
+    """
+    errors = []
+    ot = _read(folder, OT_FILE, rules.OT, errors)
+    it = _read(folder, IT_FILE, rules.IT, errors)
+    if not errors:
+        errors += [OT_FILE + ": " + line for line in check_ot(ot, ports)]
+        errors += [IT_FILE + ": " + line for line in check_it(it)]
+    if errors:
+        raise ConfigError(errors)
+    return ot, it
+
+
+def forget():
+    """Drop this module and its tables from memory; a later import loads them again."""
+    for name in ("config", "rules"):
+        sys.modules.pop("gateway." + name, None)
+        if hasattr(gateway, name):
+            delattr(gateway, name)
+
+
+def _read(folder, name, rule, errors):
+    path = folder + "/" + name if folder else name
+    try:
+        with open(path, "rb") as file:
+            text = file.read(MAX_FILE_BYTES + 1)
+    except OSError:
+        errors.append("%s: no such file; it holds one half of the configuration" % name)
+        return None
+    if len(text) > MAX_FILE_BYTES:
+        errors.append("%s: longer than %d bytes" % (name, MAX_FILE_BYTES))
+        return None
+    try:
+        tree = json.loads(text)
+    except ValueError:
+        errors.append("%s: line %d: not valid JSON" % (name, _line_of_syntax_error(path)))
+        return None
+    lines = []
+    tree = rules.check(tree, rule, "", lines)
+    errors.extend("%s: %s" % (name, line) for line in lines)
+    tree["hash"] = str(hexlify(sha256(text).digest()[:4]), "ascii")
+    return tree
+
+
+def _line_of_syntax_error(path):
+    # MicroPython's parser reads byte by byte and does not say where it stopped; the file position does.
+    with open(path, "rb") as file:
+        try:
+            json.load(file)
+        except ValueError as error:
+            line = getattr(error, "lineno", 0)
+            if line:
+                return line
+        end = file.tell()
+        file.seek(0)
+        return file.read(end).count(b"\n") + 1
+
+
+def words_of(point_type):
+    """Registers (or bits, for bool) that a point of this type occupies."""
+    return 2 if point_type[-2:] == "32" else 1
+
+
+def check_ot(ot, ports):
+    """What no single key shows: duplicates, types that do not fit their function code, ranges."""
+    errors = []
+    seen = {}
+    _no_repeat(errors, seen, ot["buses"], "buses", "name")
+    _no_repeat(errors, {}, ot["buses"], "buses", "port")
+    for b, bus in enumerate(ot["buses"]):
+        path = "buses[%d]" % b
+        if bus["port"] >= ports:
+            errors.append("%s.port: found %d, allowed 0..%d on this board" % (path, bus["port"], ports - 1))
+        _no_repeat(errors, {}, bus["units"], path + ".units", "unit_id")
+        _no_repeat(errors, seen, bus["units"], path + ".units", "name")
+        for u, unit in enumerate(bus["units"]):
+            unit_path = "%s.units[%d].points" % (path, u)
+            _no_repeat(errors, {}, unit["points"], unit_path, "name")
+            for p, point in enumerate(unit["points"]):
+                _check_point(errors, "%s[%d]" % (unit_path, p), point, unit)
+    return errors
+
+
+def _no_repeat(errors, seen, items, path, key):
+    for i, item in enumerate(items):
+        where = "%s[%d].%s" % (path, i, key)
+        value = item[key]
+        if value in seen:
+            errors.append(
+                "%s: found %s, allowed a value not used before (%s)" % (where, rules.shown(value), seen[value])
+            )
+        else:
+            seen[value] = where
+
+
+def _check_point(errors, path, point, unit):
+    is_bit = point["type"] == "bool"
+    if is_bit != (point["fc"] <= 2):
+        allowed = '"bool" with fc 1 or 2' if point["fc"] <= 2 else "a register type with fc 3 or 4"
+        errors.append('%s.type: found "%s" with fc %d, allowed %s' % (path, point["type"], point["fc"], allowed))
+        return
+    words = words_of(point["type"])
+    if point["address"] + words > 65536:
+        errors.append(
+            "%s.address: found %d, allowed 0..%d for %s" % (path, point["address"], 65536 - words, point["type"])
+        )
+    if not is_bit and words > unit["max_registers"]:
+        errors.append(
+            "%s.type: found %s, allowed types of %d register: max_registers of the unit"
+            % (path, point["type"], unit["max_registers"])
+        )
+    if not point["scale"]:
+        errors.append("%s.scale: found 0, allowed any other number" % path)
+
+
+def check_it(it):
+    """What no single key shows in the IT half."""
+    errors = []
+    mqtt = it["mqtt"]
+    if mqtt["password"] is not None and mqtt["user"] is None:
+        errors.append("mqtt.user: found null, allowed a name when mqtt.password is given (MQTT 3.1.1, 3.1.2.9)")
+    for i, broker in enumerate(mqtt["brokers"]):
+        if not _is_host(broker["host"]):
+            errors.append(
+                "mqtt.brokers[%d].host: found %s, allowed an IPv4 address or a host name (letters, digits, - and .)"
+                % (i, rules.shown(broker["host"]))
+            )
+    return errors
+
+
+def _is_host(host):
+    # RFC 1123, 2.1: labels of letters, digits and hyphens; digits only where it is a whole IPv4 address.
+    labels = host.split(".")
+    if all([label.isdigit() for label in labels]):
+        return len(labels) == 4 and all([len(label) <= 3 and int(label) <= 255 for label in labels])
+    for label in labels:
+        if not 0 < len(label) <= 63 or label[0] == "-" or label[-1] == "-":
+            return False
+        if not all([c.isalpha() and ord(c) < 128 or c.isdigit() or c == "-" for c in label]):
+            return False
+    return True

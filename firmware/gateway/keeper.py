@@ -1,0 +1,100 @@
+"""Keeps the house: everything that would disturb the bus, done in pauses between transactions.
+
+Writes blocks and acknowledgements to flash, erases ahead while the bus idles, collects garbage,
+feeds the watchdog. The watchdog is fed here and only here, and only while the bus tasks run.
+"""
+
+import gc
+
+from modbus.codes import PAUSE_ERASE, PAUSE_FLASH, PAUSE_GC
+
+TICK_MS = 20
+ERASE_MS = 60  # a sector erase takes 45 ms typically (W25Q16JV datasheet, 9.6)
+ERASE_SOON = 2  # from the log: it does not wait for an idle bus any more
+ACK_MS = 1000
+GC_FREE_BYTES = 16384  # collect when less than this is left (a collection takes 44 ms on a Pico W) ...
+GC_LOOK_MS = 500  # looking takes 7 ms on an RP2040
+GC_MS = 10000  # ... and this often anyway, so that the heap's low is known
+
+
+class Keeper:
+    """One per box. buses: the Bus objects; all of them pause for flash and garbage collection."""
+
+    def __init__(self, clock, uptime, buses, log, recorder, publisher, watchdog):
+        self._clock = clock
+        self._uptime = uptime
+        self._buses = buses
+        self._log = log
+        self._recorder = recorder
+        self._publisher = publisher
+        self._watchdog = watchdog
+        self._wrote = clock.ticks_ms()
+        self._gc_at = self._gc_looked = clock.ticks_ms()
+        self.schema_to_store = None  # called in a pause when the plan has changed
+        self.hold_max_ms = 0  # longest time that something else kept the loop, pauses included
+
+    async def run(self, sleep_ms):
+        """Until the program ends."""
+        clock = self._clock
+        while True:
+            planned = clock.ticks_add(clock.ticks_ms(), TICK_MS)
+            await sleep_ms(TICK_MS)
+            late_ms = clock.ticks_diff(self._uptime.update(), planned)
+            if late_ms > self.hold_max_ms:
+                self.hold_max_ms = late_ms
+            self._watchdog.feed()
+            if self._recorder.due() or self._acknowledge_due():
+                await self._pause(PAUSE_FLASH, sleep_ms)
+                self._write()
+                self._done(PAUSE_FLASH)
+            if self.schema_to_store:
+                await self._pause(PAUSE_FLASH, sleep_ms)
+                store, self.schema_to_store = self.schema_to_store, None
+                store()
+                self._done(PAUSE_FLASH)
+            due = self._log.erase_due()
+            if due == ERASE_SOON or (due and self._idle_ms() >= ERASE_MS):
+                await self._pause(PAUSE_ERASE, sleep_ms)
+                self._log.idle()
+                self._done(PAUSE_ERASE)
+            if self._garbage():
+                await self._pause(PAUSE_GC, sleep_ms)
+                gc.collect()
+                self._gc_at = clock.ticks_ms()
+                self._done(PAUSE_GC)
+
+    def _write(self):
+        self._wrote = self._clock.ticks_ms()
+        self._recorder.mark_time()  # not at every tick: UTC in ms is a big int on the boards, and so garbage
+        self._recorder.write()
+        position = self._publisher.acknowledged()
+        if position is not None:
+            self._log.ack(position)
+
+    def _acknowledge_due(self):
+        # With no block to write, an acknowledgement alone is worth a write once a second.
+        if not self._publisher.acked:
+            return False
+        return self._clock.ticks_diff(self._clock.ticks_ms(), self._wrote) >= ACK_MS
+
+    def _garbage(self):
+        now = self._clock.ticks_ms()
+        if self._clock.ticks_diff(now, self._gc_looked) < GC_LOOK_MS:
+            return False
+        self._gc_looked = now
+        if gc.mem_free() < GC_FREE_BYTES:
+            return True
+        return self._clock.ticks_diff(self._clock.ticks_ms(), self._gc_at) > GC_MS
+
+    def _idle_ms(self):
+        return min([bus.idle_ms() for bus in self._buses])
+
+    async def _pause(self, cause, sleep_ms):
+        for bus in self._buses:
+            bus.ask(cause)
+        while not all([bus.granted(cause) for bus in self._buses]):
+            await sleep_ms(1)
+
+    def _done(self, cause):
+        for bus in self._buses:
+            bus.done(cause)

@@ -1,0 +1,211 @@
+"""From flash to broker: reads the log, and nothing else, and publishes it in order, batch by batch.
+
+`step()` does one slice: one log frame into the batch, one column of the envelope, or one
+message handed to the session. The log's cursor moves only to places that the broker has
+acknowledged; `acknowledged()` tells the keeper where that is, because writing it to flash needs
+a pause of the bus. What a batch's samples mean is published (retained) before the batch.
+"""
+
+from flashlog.records import EVENT, SAMPLE, TIME_MARK, Block
+from gateway import schema as schemas
+from gateway import words
+from gateway.clock import uptime_ms
+from gateway.layouts import layouts_of
+from uplink.envelope import BatchEncoder
+
+MAX_PAYLOAD_BYTES = 2048
+MAX_META_BYTES = 4096
+ROWS_PER_STEP = 2  # a row costs about 2 ms on an RP2040; a frame has up to 40
+
+
+class Publisher:
+    """Publishes below the topic `base`. settings: the "publish" part of the IT half."""
+
+    def __init__(self, log, session, clock, base, settings):
+        self._log = log
+        self._session = session
+        self._clock = clock
+        self._base = base
+        self._age_ms = settings["batch_age_ms"]
+        self._encoder = BatchEncoder(log.log_id, MAX_PAYLOAD_BYTES, settings["batch_records"])
+        self._retained = iter(())  # (topic, text) to publish before any batch
+        self._message = None  # the one of them that is next
+        self.telemetry = None  # JSON text to publish when there is room; a newer one replaces it
+        self._told = ()  # schemas whose meaning this session's broker has
+        self._layouts_schema = None
+        self._layouts = {}
+        # The batch that is being collected
+        self._open = False
+        self._since = 0  # ticks_ms at which it was begun
+        self._batch_boot = 0
+        self._batch_schema = None
+        self._next_number = 0  # sequence number that continues it
+        self._base_ms = 0  # uptime of its first record
+        self._read_to = None  # log position behind the last frame that is in it as a whole
+        # The frame that is being taken in
+        self._block = None
+        self._rows = None
+        self._row = None  # the row that is next
+        self._number = 0  # its sequence number
+        # UTC of uptime zero of one boot, as the log's time marks say
+        self._marked_boot = None
+        self._zero_ms = None
+        self._writer = None  # steps of the envelope that is being written
+        self._in_flight = []  # (token, log position or None) of each message, at most the session's window
+        self._acked = None
+        session.on_ack = self._on_ack
+
+    def greet(self, status, schema):
+        """At every connect and change of schema: status, glossary and meta go out before any batch."""
+        self._told = (schema,)
+        self._retained = self._greeting(status, schema)
+        self._message = None
+
+    def step(self):
+        """One slice of work. True if there may be more to do at once."""
+        if not self._session.ready:
+            return False
+        if self._message is None:
+            self._message = next(self._retained, None)
+        if self._message is not None:
+            return self._say()
+        if self._writer is not None:
+            return self._write()
+        if self.telemetry is not None and self._session.can_publish(len(self.telemetry)):
+            text, self.telemetry = self.telemetry, None
+            self._publish("telemetry", text, True, None)
+            return True
+        return self._collect()
+
+    @property
+    def acked(self):
+        """True when the broker has acknowledged more than `acknowledged` has told."""
+        return self._acked is not None
+
+    def acknowledged(self):
+        """Log position up to which the broker has everything, each once; None if it has not moved."""
+        position, self._acked = self._acked, None
+        return position
+
+    # Messages
+
+    def _greeting(self, status, schema):
+        yield "status", status
+        yield "glossary", words.GLOSSARY
+        for message in self._meaning(schema):
+            yield message
+
+    def _meaning(self, schema):
+        for line in schemas.lines(schema):
+            yield "meta/%s/%d" % (schemas.hex_of(schema), schemas.group_of(line)), line
+
+    def _say(self):
+        topic, text = self._message
+        if not self._session.can_publish(len(text.encode())):
+            return False
+        self._message = None
+        self._publish(topic, text, True, None)
+        return True
+
+    def _publish(self, topic, payload, retain, position):
+        token = self._session.publish("%s/%s" % (self._base, topic), payload, retain)
+        self._in_flight.append((token, position))
+
+    def _on_ack(self, token):
+        expected, position = self._in_flight.pop(0)
+        assert token == expected
+        if position is not None:
+            self._acked = position
+
+    # Batches
+
+    def _collect(self):
+        """Take some rows of the next frame into the batch, as far as they fit."""
+        if self._rows is None and not self._next_frame():
+            return self._finish() if self._open and self._age() >= self._age_ms else False
+        block = self._block
+        if self._open and not self._continues(block):
+            return self._finish()
+        if block.schema not in self._told:
+            self._told = (self._told[0], block.schema)
+            self._retained = self._meaning(block.schema)
+            return True
+        for _ in range(ROWS_PER_STEP):
+            if not self._open:
+                self._begin(block)
+            if not self._take(self._row):
+                return self._finish()
+            self._number += 1
+            self._next_number = self._number
+            self._row = next(self._rows, None)
+            if self._row is None:
+                break
+        else:
+            return True
+        self._rows = None
+        self._read_to = self._log.position()
+        return True
+
+    def _next_frame(self):
+        payload = self._log.read()
+        if payload is None:
+            return False
+        self._block = Block(payload)
+        self._rows = iter(self._block)
+        self._row = next(self._rows, None)
+        self._number = (self._log.frame_seq_hi << 30) + self._log.frame_seq_lo
+        return True
+
+    def _continues(self, block):
+        # A batch holds consecutive records of one boot and one schema.
+        return (
+            block.boot == self._batch_boot and block.schema == self._batch_schema and self._number == self._next_number
+        )
+
+    def _begin(self, block):
+        _, _, _, era, ticks, _ = self._row
+        if block.schema != self._layouts_schema:
+            self._layouts = layouts_of(schemas.lines(block.schema))
+            self._layouts_schema = block.schema
+        if block.boot != self._marked_boot:
+            self._marked_boot = block.boot
+            self._zero_ms = None
+        self._encoder.begin(block.boot, block.schema, self._layouts, self._number, era, ticks)
+        self._open = True
+        self._since = self._clock.ticks_ms()
+        self._batch_boot = block.boot
+        self._batch_schema = block.schema
+        self._base_ms = uptime_ms(era, ticks)
+        self._read_to = None
+
+    def _take(self, row):
+        kind, name, quality, era, ticks, data = row
+        if kind == SAMPLE:
+            return self._encoder.sample(name, quality, era, ticks, data)
+        if kind == EVENT:
+            return self._encoder.event(name, era, ticks, *data)
+        assert kind == TIME_MARK
+        if not self._encoder.time_mark(era, ticks, data):
+            return False
+        self._zero_ms = data - uptime_ms(era, ticks)
+        return True
+
+    def _age(self):
+        return self._clock.ticks_diff(self._clock.ticks_ms(), self._since)
+
+    def _finish(self):
+        utc_ms = None if self._zero_ms is None else self._zero_ms + self._base_ms
+        self._writer = self._encoder.steps(utc_ms)
+        self._open = False
+        return True
+
+    def _write(self):
+        """One column, or the whole payload to the session once it is written and has room."""
+        for _ in self._writer:
+            return True
+        payload = self._encoder.payload
+        if not self._session.can_publish(len(payload)):
+            return False
+        self._writer = None
+        self._publish("data", payload, False, self._read_to)
+        return True

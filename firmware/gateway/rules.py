@@ -1,0 +1,206 @@
+"""What a configuration half may contain: one table per half.
+
+`check(value, rule, path, errors)` walks a parsed JSON tree against a rule, appends one
+line per mistake to `errors` and returns the tree with defaults filled in. The tables are
+the only place where keys, ranges and defaults stand.
+
+A rule is a tuple; its first item names the kind:
+  ("int", low, high)  ("number",)  ("text", max_chars)  ("name", max_chars)
+  ("topic", max_chars)  ("one", allowed values)  ("list", rule, min, max)
+  ("map", {key: (rule, default)})  ("or_null", rule)
+"""
+
+REQUIRED = object()
+
+_NAME_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
+
+_POINT = (
+    "map",
+    {
+        "name": (("name", 32), REQUIRED),
+        "fc": (("int", 1, 4), REQUIRED),
+        "address": (("int", 0, 65535), REQUIRED),
+        "type": (("one", ("bool", "uint16", "int16", "uint32", "int32", "float32")), REQUIRED),
+        "order": (("one", ("ABCD", "CDAB")), "ABCD"),
+        "scale": (("number",), 1),
+        "offset": (("number",), 0),
+        "unit": (("text", 16), ""),
+        "period_ms": (("int", 20, 86400000), 1000),
+    },
+)
+
+_UNIT = (
+    "map",
+    {
+        "name": (("name", 32), REQUIRED),
+        "unit_id": (("int", 1, 247), REQUIRED),  # Modbus over serial line V1.02, 2.2: 248..255 reserved
+        "first_byte_timeout_ms": (("int", 5, 10000), 200),
+        "inter_byte_timeout_ms": (("int", 2, 1000), 10),
+        "retries": (("int", 0, 5), 1),
+        "max_registers": (("int", 1, 125), 60),  # Modbus application protocol V1.1b3, 6.3: at most 125
+        "max_gap": (("int", 0, 124), 8),
+        "points": (("list", _POINT, 1, 200), REQUIRED),
+    },
+)
+
+_BUS = (
+    "map",
+    {
+        "name": (("name", 32), REQUIRED),
+        "port": (("int", 0, 3), 0),
+        "baud": (("int", 1200, 1000000), 19200),
+        "serial_format": (("one", ("8N1", "8E1", "8O1", "8N2")), "8E1"),
+        "max_busy_percent": (("int", 1, 100), 100),
+        "units": (("list", _UNIT, 1, 64), REQUIRED),
+    },
+)
+
+OT = (
+    "map",
+    {
+        "format": (("one", (1,)), REQUIRED),
+        "owner": (("text", 32), REQUIRED),
+        "revision": (("int", 0, 1000000000), REQUIRED),
+        "buses": (("list", _BUS, 1, 2), REQUIRED),
+    },
+)
+
+_PLACE = ("map", {key: (("topic", 32), REQUIRED) for key in ("enterprise", "site", "area", "line", "cell", "asset")})
+
+_BROKER = (
+    "map",
+    {
+        "host": (("text", 64), REQUIRED),
+        "port": (("int", 1, 65535), 1883),
+    },
+)
+
+IT = (
+    "map",
+    {
+        "format": (("one", (1,)), REQUIRED),
+        "owner": (("text", 32), REQUIRED),
+        "revision": (("int", 0, 1000000000), REQUIRED),
+        "box": (("name", 23), REQUIRED),  # MQTT 3.1.1, 3.1.3.1: a server must accept client ids of 1..23 bytes
+        "place": (_PLACE, REQUIRED),
+        "mqtt": (
+            (
+                "map",
+                {
+                    "brokers": (("list", _BROKER, 1, 4), REQUIRED),
+                    "user": (("or_null", ("text", 64)), None),
+                    "password": (("or_null", ("text", 64)), None),
+                    "keep_alive_s": (("int", 5, 3600), 20),
+                },
+            ),
+            REQUIRED,
+        ),
+        "publish": (
+            (
+                "map",
+                {
+                    "batch_records": (("int", 1, 240), 64),
+                    "batch_age_ms": (("int", 100, 60000), 1000),
+                    "flush_ms": (("int", 50, 60000), 1000),
+                    "telemetry_s": (("int", 1, 3600), 10),
+                },
+            ),
+            {},
+        ),
+    },
+)
+
+
+def check(value, rule, path, errors):
+    """Check `value`; return it with defaults filled in. Mistakes go to `errors` as text lines."""
+    kind = rule[0]
+    if kind == "map":
+        return _check_map(value, rule[1], path, errors)
+    if kind == "list":
+        return _check_list(value, rule, path, errors)
+    if kind == "or_null":
+        return None if value is None else check(value, rule[1], path, errors)
+    wanted = _mistake(value, rule)
+    if wanted:
+        errors.append("%s: found %s, allowed %s" % (path, shown(value), wanted))
+    return value
+
+
+def shown(value):
+    """`value` as a short piece of JSON-like text for an error line."""
+    if value is None:
+        return "null"
+    if value is True or value is False:
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list of %d" % len(value)
+    text = '"%s"' % value if isinstance(value, str) else str(value)
+    return text if len(text) <= 40 else text[:36] + '..."'
+
+
+def _mistake(value, rule):
+    # What is allowed, when `value` is not; otherwise None. A bool is an int in Python, not in JSON.
+    kind = rule[0]
+    if kind == "one":
+        for allowed in rule[1]:
+            if value == allowed and type(value) is type(allowed):
+                return None
+        return " or ".join(shown(allowed) for allowed in rule[1])
+    if kind == "int":
+        if type(value) is int and rule[1] <= value <= rule[2]:
+            return None
+        return "a whole number %d..%d" % (rule[1], rule[2])
+    if kind == "number":
+        if type(value) in (int, float) and -1e30 < value < 1e30:
+            return None
+        return "a number"
+    if kind == "text":
+        if isinstance(value, str) and len(value) <= rule[1] and min(value or " ") >= " ":
+            return None
+        return "text of at most %d characters" % rule[1]
+    if kind == "name":
+        if isinstance(value, str) and 0 < len(value) <= rule[1] and all(c in _NAME_CHARS for c in value):
+            return None
+        return "1..%d characters out of a-z 0-9 _ -" % rule[1]
+    assert kind == "topic", kind
+    if isinstance(value, str) and 0 < len(value) <= rule[1] and value[0] != "$":
+        if not any(c in "/+#" or c < " " for c in value):
+            return None
+    return "1..%d characters without / + # and no leading $" % rule[1]
+
+
+def _check_list(value, rule, path, errors):
+    if not isinstance(value, list) or not rule[2] <= len(value) <= rule[3]:
+        errors.append("%s: found %s, allowed a list of %d..%d" % (path, shown(value), rule[2], rule[3]))
+        return []
+    return [check(item, rule[1], "%s[%d]" % (path, i), errors) for i, item in enumerate(value)]
+
+
+def _check_map(value, keys, path, errors):
+    if not isinstance(value, dict):
+        errors.append("%s: found %s, allowed an object" % (path or "(whole file)", shown(value)))
+        value = {}
+        if path:
+            return value
+    prefix = path + "." if path else ""
+    for key in sorted(value):
+        if key not in keys:
+            errors.append("%s%s: unknown key, allowed %s" % (prefix, key, ", ".join(sorted(keys))))
+    filled = {}
+    for key, (rule, default) in keys.items():
+        if key in value:
+            filled[key] = check(value[key], rule, prefix + key, errors)
+        elif default is REQUIRED:
+            errors.append("%s%s: missing, %s" % (prefix, key, _wanted(rule)))
+        else:
+            filled[key] = check(default, rule, prefix + key, errors)
+    return filled
+
+
+def _wanted(rule):
+    kind = rule[0]
+    if kind in ("map", "list"):
+        return "an object is required" if kind == "map" else "a list is required"
+    return "required: " + (_mistake(None, rule) or kind)

@@ -1,0 +1,1 @@
+"""The virtual board: MicroPython's Unix port on a Linux or macOS host."""

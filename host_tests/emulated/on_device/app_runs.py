@@ -1,0 +1,166 @@
+"""Runs on the emulated Pico: the whole application, wired as main.py does it, with a broker that lives in the Pico.
+
+The broker stands for the Wi-Fi chip and what is behind it: it accepts everything and takes as long for a write as a
+socket of the Pico W did when it was measured in the emulator. RS-485 port, clock and flash are the real ones.
+"""
+
+import asyncio
+import gc
+import time
+
+PINNED_FILES = 16
+WRITE_US = 265  # sending 200 bytes through the emulated Wi-Fi chip
+
+
+def free():
+    gc.collect()
+    return gc.mem_free()
+
+
+def imports(names):
+    """Import modules, none of which needs one behind it. Prints for each: name, heap bytes, milliseconds."""
+    rows = []
+    for name in names:
+        before = free()
+        start = time.ticks_ms()
+        __import__(name)
+        taken_ms = time.ticks_diff(time.ticks_ms(), start)
+        rows.append((name, before - free(), taken_ms))
+    for row in rows:
+        print(*row)
+
+
+class Connection:
+    """A broker that grants every wish."""
+
+    def __init__(self):
+        self._in = bytearray()
+        self._out = bytearray()
+
+    def state(self):
+        return 1
+
+    def write(self, data):
+        start = time.ticks_us()
+        self._in.extend(data)
+        while self._packet():
+            pass
+        while time.ticks_diff(time.ticks_us(), start) < WRITE_US:
+            pass
+        return len(data)
+
+    def _packet(self):
+        """Answer the first packet of the input, if it is complete."""
+        data = self._in
+        at = 1
+        length = shift = 0
+        while True:
+            if at >= len(data):
+                return False
+            byte = data[at]
+            length |= (byte & 0x7F) << shift
+            shift += 7
+            at += 1
+            if byte < 0x80:
+                break
+        end = at + length
+        if end > len(data):
+            return False
+        kind = data[0] >> 4
+        if kind == 1:  # CONNECT
+            self._out.extend(b"\x20\x02\x00\x00")
+        elif kind == 12:  # PINGREQ
+            self._out.extend(b"\xd0\x00")
+        elif kind == 3 and data[0] & 6:  # PUBLISH with QoS 1
+            at += 2 + (data[at] << 8 | data[at + 1])
+            self._out.extend(b"\x40\x02")
+            self._out.extend(data[at : at + 2])
+        self._in = data[end:]
+        return True
+
+    def read_into(self, buf):
+        n = min(len(buf), len(self._out))
+        buf[:n] = self._out[:n]
+        self._out = self._out[n:]
+        return n
+
+    def close(self):
+        pass
+
+
+class Net:
+    def up(self):
+        return True
+
+    def connect(self, host, port):
+        return Connection()
+
+
+class Watchdog:
+    def feed(self):
+        pass
+
+
+class Led:
+    def set(self, on):
+        pass
+
+
+class Parts:
+    """The hardware of main.Parts, where it exists in the emulator."""
+
+    def __init__(self, ot):
+        import board
+
+        from ports.rp2.clock import Clock
+        from ports.rp2.storage import open_flash
+        from ports.rp2.uart_rs485 import Rs485
+
+        self.clock = Clock()
+        self.led = Led()
+        self.net = Net()
+        self.flash = open_flash({"pinned_files": PINNED_FILES})
+        self.ports = [Rs485(board.RS485[bus["port"]], bus["baud"], bus["serial_format"]) for bus in ot["buses"]]
+        self.watchdog = Watchdog()
+
+
+def run(seconds, saturated):
+    """Start the application and let it work for `seconds`. Prints name and number of each figure."""
+    figures = {"boot": free()}
+    start = time.ticks_ms()
+    import main
+
+    figures["import_main_ms"] = time.ticks_diff(time.ticks_ms(), start)
+    ot, it = main.load()
+    figures["configured"] = free()
+    from gateway.app import Gateway, make_plans
+
+    plans = make_plans(ot)
+    figures["planned"] = free()
+    if saturated:
+        for plan in plans:
+            for read in plan.reads:
+                read.period_ms = 1  # no plan would allow that
+    gateway = Gateway(Parts(ot), plans, ot, it)
+    del ot, it, plans
+    figures["started"] = free()
+    figures["start_ms"] = time.ticks_diff(time.ticks_ms(), start)
+    gc.threshold(-1)
+    try:
+        asyncio.run(asyncio.wait_for(gateway.run(), seconds))
+    except asyncio.TimeoutError:
+        pass
+    figures["running_low"] = gc.mem_free()
+    figures["running"] = free()
+    bus = gateway.buses[0]
+    stats = bus.stats()
+    for name in ("requests", "replies", "timeouts", "crc_errors", "efficiency_permille", "skipped"):
+        figures[name] = stats[name]
+    for name in stats["pause_ms"]:
+        figures["pause_%s_ms" % name] = stats["pause_ms"][name]
+    figures["hold_max_ms"] = gateway.keeper.hold_max_ms
+    figures["acked"] = gateway.session.acked
+    figures["log_depth"] = gateway.log.depth()
+    figures["erases"] = gateway.log.stats.erases
+    for name in figures:
+        print(name, figures[name])

@@ -1,0 +1,202 @@
+"""Runs on the emulated Pico: polls of a saturated line, by our engine and by micropython-modbus.
+
+Every function prints one line of words that the test on the host reads.
+"""
+
+import asyncio
+import gc
+import random
+import time
+
+from machine import Pin
+
+from modbus.bus import Bus
+from modbus.line import Line
+from modbus.plan import Plan
+from ports.rp2.clock import Clock
+from ports.rp2.uart_rs485 import Rs485
+
+UART = 1
+TX = 4
+RX = 5
+REGISTERS = 10
+
+
+class Poller:
+    """A saturated line: one read of ten registers that is due again at once."""
+
+    def __init__(self, port, clock, baud, serial_format, polls):
+        self.good = 0
+        self.events = 0
+        self.polls = polls
+        line = Line("line1", baud, serial_format)
+        point = {"name": "p", "fc": 3, "address": 0, "type": "uint16", "period_ms": 1000}
+        points = [dict(point, name="p%d" % i, address=i) for i in range(REGISTERS)]
+        plan = Plan(line, [{"name": "unit", "unit_id": 1, "points": points}])
+        plan.reads[0].period_ms = 1  # no plan would allow that
+        self.bus = Bus(port, clock, line, plan, self.result, self.event, random.randrange)
+
+    def result(self, read, quality, ticks_ms, buf, nbytes):
+        """Count a reply whose first and last registers are the right ones (0 and 9)."""
+        if quality == 0 and nbytes == 2 * REGISTERS and buf[1] == 0 and buf[19] == 9:
+            self.good += 1
+        if self.polls and self.good == self.polls:
+            self.bus.stop()
+
+    def event(self, code, a, b):
+        """No event is due."""
+        self.events += 1
+
+
+def wiring(driver):
+    return {"uart": UART, "tx": TX, "rx": RX, "de": driver}
+
+
+def ours(baud, serial_format, driver, polls):
+    """Engine alone. Prints: good replies, events, what the engine thinks of its efficiency in permille."""
+    port = Rs485(wiring(driver), baud, serial_format)
+    poller = Poller(port, Clock(), baud, serial_format, polls)
+    gc.collect()
+    asyncio.run(poller.bus.run(asyncio.sleep_ms))
+    port.close()
+    print(poller.good, poller.events, poller.bus.stats()["efficiency_permille"])
+
+
+def theirs(baud, polls):
+    """micropython-modbus's Serial on the same line. Prints: good replies."""
+    from umodbus.serial import Serial
+
+    host = Serial(uart_id=UART, baudrate=baud, pins=(Pin(TX), Pin(RX)))
+    gc.collect()
+    good = 0
+    for _ in range(polls):
+        good += tuple(host.read_holding_registers(1, 0, REGISTERS, False)) == tuple(range(REGISTERS))
+    print(good)
+
+
+async def _hog(bus, hold_ms, rest_ms, turns, clock):
+    """Another task: holds the loop, makes garbage and collects it; stops the bus after its turns."""
+    for _ in range(turns):
+        start = clock.ticks_ms()
+        while clock.ticks_diff(clock.ticks_ms(), start) < hold_ms:
+            bytearray(64)
+        gc.collect()
+        await asyncio.sleep_ms(rest_ms)
+    bus.stop()
+
+
+async def _with_hog(bus, hold_ms, rest_ms, turns, clock):
+    asyncio.create_task(_hog(bus, hold_ms, rest_ms, turns, clock))
+    await bus.run(asyncio.sleep_ms)
+
+
+def beside(baud, serial_format, driver, hold_ms, rest_ms, turns, naive):
+    """Engine beside a task that holds the loop for `hold_ms` at a time. Prints: good replies, events.
+
+    naive: the driver is taken down when the engine looks at the port (the mutant of the test).
+    """
+    clock = Clock()
+    port = Rs485(wiring(driver), baud, serial_format)
+    if naive:
+        port = NaivePort(port)
+    poller = Poller(port, clock, baud, serial_format, 0)
+    asyncio.run(_with_hog(poller.bus, hold_ms, rest_ms, turns, clock))
+    port.close()
+    print(poller.good, poller.events)
+
+
+class NaivePort:
+    """The port without its timer: what many drivers do."""
+
+    rest_ms = 0
+
+    def __init__(self, port):
+        self.port = port
+        self.receive_into = port.receive_into
+        self.close = port.close
+
+    def send(self, frame):
+        self.port._driver(1)
+        self.port._uart.write(frame)
+
+    def available(self):
+        if self.port._uart.txdone():
+            self.port._driver(0)
+        return self.port._uart.any()
+
+
+class StepClock:
+    """A clock that moves when it is asked, so that no wait lasts; counts how often it was asked."""
+
+    def __init__(self):
+        self.us = 0
+        self.asked = 0
+        self.ticks_diff = time.ticks_diff
+        self.ticks_add = time.ticks_add
+
+    def ticks_us(self):
+        self.asked += 1
+        self.us += 200
+        return self.us
+
+    def ticks_ms(self):
+        self.asked += 1
+        return self.us >> 10
+
+
+class ReadyPort:
+    """A port on which the reply is there as soon as it is looked for."""
+
+    rest_ms = 0
+
+    def __init__(self, clock, reply):
+        self.clock = clock
+        self.reply = reply
+        self.there = 0
+        self.looked = 0
+
+    def send(self, frame):
+        self.there = len(self.reply)
+
+    def available(self):
+        self.looked += 1
+        return self.there
+
+    def receive_into(self, buf, n):
+        buf[: self.there] = self.reply
+        there = self.there
+        self.there = 0
+        return there
+
+
+def _cost_us(function, arguments=()):
+    """Microseconds of one call, without the loop around it."""
+    start = time.ticks_us()
+    for _ in range(200):
+        function(*arguments)
+    taken = time.ticks_diff(time.ticks_us(), start)
+    start = time.ticks_us()
+    for _ in range(200):
+        pass
+    return (taken - time.ticks_diff(time.ticks_us(), start)) / 200
+
+
+def processor(polls):
+    """CPU of one transaction beside waiting. Prints: good replies, us per transaction, of it in the stand-ins."""
+    from modbus import adu
+
+    clock = StepClock()
+    body = b"\x01\x03\x14" + b"".join(bytes([0, i]) for i in range(REGISTERS))
+    port = ReadyPort(clock, adu.build(body[0], body[1:]))
+    poller = Poller(port, clock, 115200, "8N1", polls)
+    bus = poller.bus
+    step = bus.step
+    gc.collect()
+    start = time.ticks_us()
+    while not bus.stopped:
+        wait_us = step()
+        clock.us += wait_us
+    taken = time.ticks_diff(time.ticks_us(), start)
+    extra = clock.asked * (_cost_us(clock.ticks_us) - _cost_us(time.ticks_us))
+    extra += port.looked * (_cost_us(port.available) - _cost_us(time.ticks_us))
+    print(poller.good, taken // polls, int(extra) // polls)

@@ -1,0 +1,166 @@
+"""The bus beside other tasks, in virtual time: no wire time lost, pauses, share, two buses, evidence, figures."""
+
+import line as wire
+from rig import Rig, unit
+
+HEAP_KB = 8000  # for the records, not for the engine
+
+
+def test_saturated_bus_loses_no_wire_time():
+    for baud, serial_format in ((9600, "8N1"), (19200, "8E1"), (115200, "8N1")):
+        rig = Rig([wire.Unit(1)], [unit(1, ((0, 10, 50 if baud < 100000 else 20),))], baud, serial_format)
+        ideal = rig.plan.reads[0].cycle_us
+        ideal += max(0, 2000 - rig.line.t35_us)
+        rig.plan.reads[0].period_ms = 1
+        rig.run_ms(5000)
+        frames = rig.wire.frames
+        mean = (frames[-1][0] - frames[1][0]) // 1000 // (len(frames) - 2)
+        assert rig.wire.errors == [], rig.wire.errors[:3]
+        assert mean * 990 <= ideal * 1000, (baud, mean, ideal)
+        assert mean >= ideal - 2, (baud, mean, ideal)
+
+
+def test_share_of_the_bus_can_be_capped():
+    rig = Rig([wire.Unit(1)], [unit(1, ((0, 10, 1000),))], share_permille=250)
+    rig.plan.reads[0].period_ms = 1
+    rig.run_ms(10000)
+    busy = rig.wire.wire_ns // 10000000
+    assert busy <= 250, busy
+    permille = rig.bus.stats()["busy_permille"]
+    assert 220 <= permille <= 252, permille
+
+
+def test_pause_is_granted_between_transactions_only_and_counted():
+    rig = Rig([wire.Unit(1)], [unit(1, ((0, 10, 1000),))])
+    rig.plan.reads[0].period_ms = 1
+    bus = rig.bus
+    inside = []
+    granted = []
+
+    async def flash():
+        for _ in range(50):
+            await rig.loop.sleep_ms(37)
+            bus.ask(1)
+            while not bus.granted(1):
+                await rig.loop.sleep_ms(1)
+            begin = rig.clock.us
+            sent = len(rig.wire.frames)
+            inside.append(len(rig.wire._due))
+            rig.clock.advance_ms(26)  # nothing else runs
+            await rig.loop.sleep_ms(3)  # nor does the bus while others run
+            assert len(rig.wire.frames) == sent
+            granted.append(rig.clock.us - begin)
+            bus.done(1)
+
+    rig.loop.spawn(flash())
+    rig.run_ms(10000)
+    assert len(granted) == 50 and inside == [0] * 50
+    assert abs(bus.pause_ms[1] * 1000 - sum(granted)) <= 50000, (bus.pause_ms, sum(granted))
+    assert set(rig.qualities(1)) == {0}
+    assert bus.evidence.totals()[6] == 0
+    rig.bus.stop()
+
+
+def test_idle_bus_grants_a_pause_at_once():
+    rig = Rig([wire.Unit(1)], [unit(1, ((0, 10, 1000),))])
+    rig.run_ms(500)
+    assert rig.bus.ask(0)
+    assert rig.bus.idle_ms() > 300
+    rig.bus.done(0)
+
+
+def test_two_buses_in_one_loop():
+    from modbus.bus import Bus
+    from modbus.plan import Plan
+    from rig import Rand
+
+    rig = Rig([wire.Unit(1)], [unit(1, ((0, 10, 100),))], 19200)
+    other = wire.Wire(rig.clock, 19200, 11, [wire.Unit(7)])
+    plan = Plan(rig.line, [unit(7, ((0, 20, 100),))], (), len(rig.plan.reads))
+    bus = Bus(other, rig.clock, rig.line, plan, rig.on_result, rig.on_event, Rand(2))
+    rig.loop.spawn(bus.run(rig.loop.sleep_ms))
+    rig.run_ms(10000)
+    assert rig.good(1) >= 99 and rig.good(7) >= 99
+    assert rig.wire.errors == [] and other.errors == []
+    assert plan.reads[0].group == 1
+
+
+def test_other_tasks_run_while_a_reply_cannot_be_complete():
+    for baud, least in ((19200, 60), (115200, 25)):
+        rig = Rig([wire.Unit(1)], [unit(1, ((0, 10, 1000),))], baud, "8N1")
+        ideal = rig.plan.reads[0].cycle_us + max(0, 2000 - rig.line.t35_us)
+        rig.plan.reads[0].period_ms = 1
+        used = [0]
+
+        async def load():
+            while True:
+                rig.clock.advance_us(1000)
+                used[0] += 1000
+                await rig.loop.sleep_ms(3)
+
+        rig.loop.spawn(load())
+        rig.run_ms(5000)
+        frames = rig.wire.frames
+        mean = (frames[-1][0] - frames[1][0]) // 1000 // (len(frames) - 2)
+        assert rig.wire.errors == []
+        assert ideal * 1000 >= mean * 950, (baud, mean, ideal)
+        assert used[0] >= 700000, used
+        assert least
+
+
+def test_results_are_handed_over_while_the_next_request_is_on_the_wire():
+    # on_result takes 1.9 ms, as decoding on an RP2040 does: no wire time may be lost, at any length of reply
+    for baud, serial_format, count in ((19200, "8E1", 1), (19200, "8E1", 10), (115200, "8N1", 60)):
+        rig = Rig([wire.Unit(1)], [unit(1, ((0, count, 60000),))], baud, serial_format)
+        rig.plan.reads[0].period_ms = 1
+        begun = []
+
+        def decode(read, quality, ticks_ms, buf, nbytes, rig=rig, begun=begun):
+            begun.append(rig.clock.us * 1000)
+            rig.clock.advance_us(1900)
+
+        rig.bus._on_result = decode
+        rig.run_ms(3000)
+        frames = rig.wire.frames[-20:]
+        for begin, end, silence, _ in frames[:-1]:
+            assert [1 for at in begun if begin <= at < end], (baud, count)
+            assert silence <= rig.line.t35_us * 1000 + 30000, (baud, count, silence)
+
+
+def test_the_last_transactions_are_kept_and_frozen_when_a_fault_begins():
+    units = [wire.Unit(1), wire.Unit(2)]
+    rig = Rig(units, [unit(1, ((0, 4, 100),)), unit(2, ((0, 4, 100),))])
+    rig.run_ms(10000)
+    assert rig.bus.frozen is None
+    rows = rig.bus.evidence.rows()
+    assert len(rows) == 64 and {row[2] for row in rows} == {0} and {row[1] for row in rows} == {0, 1}
+    diff = rig.clock.ticks_diff
+    assert all(0 < diff(b[0], a[0]) <= 60 for a, b in zip(rows, rows[1:])), "not in order of time"
+    assert all(8000 < row[3] < 25000 for row in rows), rows  # 21 characters of 573 us and 2 ms turnaround
+    units[0].dead = True
+    rig.run_ms(30000)
+    frozen = rig.bus.frozen
+    assert [row[2] for row in frozen if row[1] == 0][-4:] == [1, 1, 1, 1]  # 2 polls with a retry each
+    assert [row[2] for row in frozen].count(0) >= 40  # what was before
+    assert rig.bus.evidence.rows() != frozen
+
+
+def test_stats_are_those_of_the_telemetry_topic():
+    units = [wire.Unit(1, turnaround_us=5000), wire.Unit(2)]
+    rig = Rig(units, [unit(1, ((0, 4, 100),)), unit(2, ((0, 4, 100),))])
+    rig.bus.stats()
+    rig.run_ms(10000)
+    units[1].dead = True
+    rig.run_ms(10000)
+    stats = rig.bus.stats()
+    one, two = stats["units"]
+    assert (one["unit"], one["unit_id"], one["state"], two["state"]) == ("u1", 1, "ok", "silent")
+    assert 5000 <= one["latency_us"][0] <= one["latency_us"][1] <= one["latency_us"][2] <= 5300, one
+    for name in ("requests", "replies", "timeouts", "crc_errors", "exceptions", "retries"):
+        assert stats[name] == one[name] + two[name], name
+    assert stats["requests"] == stats["replies"] + stats["timeouts"]
+    assert stats["requests"] in (rig.wire.sent, rig.wire.sent - 1), rig.wire.sent  # one may be on its way
+    busy = rig.wire.wire_ns // 20000000  # the wire alone, without turnaround, t3.5 and waiting for the dead
+    assert busy < stats["busy_permille"] < 1000, (busy, stats["busy_permille"])
+    assert stats["efficiency_permille"] >= 990
+    assert sorted(stats["pause_ms"]) == ["erase", "flash", "gc", "module", "tls"]

@@ -1,0 +1,150 @@
+"""The host's decoder against the box's encoder, bit for bit; `fieldgate decode`; rubbish gives one clear line."""
+
+import json
+import random
+import struct
+
+import pytest
+
+from batch_reader import samples as second_reader
+from fieldgate import decode_cli
+from fieldgate.envelope import EnvelopeError, decode, groups_of, header, number
+from reference_rows import POINTS, rows
+from uplink.envelope import BatchEncoder, layout_of
+
+TYPES = ["bool", "uint16", "int16", "uint32", "int32", "float32"]
+ORDERS = ["ABCD", "BADC", "CDAB", "DCBA"]
+SCHEMA = bytes.fromhex("a1b2c3d4")
+
+
+def meta_of(points, group=0):
+    return {"format": 1, "schema": "a1b2c3d4", "group": group, "unit": "meter", "points": points}
+
+
+def encode(points, taken, utc_ms=None, known=True):
+    """A batch of group 0; taken: (time, quality, data)."""
+    encoder = BatchEncoder(0x9F3C12AA, 8192, 255)
+    encoder.begin(7, SCHEMA, {0: layout_of(points)} if known else {}, 1 << 40, 1, 17)
+    for time, quality, data in taken:
+        assert encoder.sample(0, quality, 1, 17 + time, data)
+    return bytes(encoder.finish(utc_ms))
+
+
+def word_of(row, point):
+    """The word by the definition of orders in FORMAT.md, independent of encoder and decoder."""
+    at, type_name = point["at"], point["type"]
+    if type_name == "bool":
+        return row[at // 8] >> at % 8 & 1
+    if type_name.endswith("16"):
+        return struct.unpack(">H", row[2 * at : 2 * at + 2])[0]
+    a, b, c, d = row[2 * at : 2 * at + 4]
+    order = {"ABCD": (a, b, c, d), "CDAB": (c, d, a, b), "BADC": (b, a, d, c), "DCBA": (d, c, b, a)}[point["order"]]
+    return struct.unpack(">I", bytes(order))[0]
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_reference_data(raw):
+    kept = list(rows(raw))
+    payload = encode(POINTS, [(t, 0, row) for t, row in kept], 1795313755000)
+    batch = decode(payload, {0: meta_of(POINTS)})
+    assert [s.words for s in batch.samples] == [struct.unpack(">8I", row) for _, row in kept]
+    assert [s.uptime_ms for s in batch.samples] == [(1 << 30) + 17 + t for t, _ in kept]
+    assert batch.samples[5].utc_ms == 1795313755000 + kept[5][0]
+    assert (batch.log, batch.boot, batch.schema, batch.seq, batch.count) == ("9f3c12aa", 7, "a1b2c3d4", 1 << 40, 60)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_points_and_data_come_back(seed):
+    rand = random.Random(seed)
+    bits = rand.random() < 0.2
+    kinds = [rand.choice(TYPES[:1] if bits else TYPES[1:]) for _ in range(rand.randint(1, 12))]
+    size = 20
+    points = []
+    for kind in kinds:
+        last = 8 * size - 1 if kind == "bool" else size // 2 - (1 if kind.endswith("16") else 2)
+        points.append({"name": "p", "at": rand.randint(0, last), "type": kind, "order": rand.choice(ORDERS)})
+    taken, time, row = [], 0, rand.randbytes(size)
+    for _ in range(rand.randint(1, 60)):
+        time += rand.choice([0, 1000, 1000, 1001, 123456, -5])
+        if rand.random() < 0.5:
+            row = rand.randbytes(size) if rand.random() < 0.3 else bytes(size) if rand.random() < 0.2 else row
+        taken.append((time, 0 if rand.random() < 0.8 else rand.choice([1, 2, 18]), row))
+    for known in (True, False):
+        batch = decode(encode(points, taken, known=known), {0: meta_of(points)})
+        expected = sorted(
+            ((t, q, tuple(word_of(row, p) for p in points) if q == 0 else ()) for t, q, row in taken),
+            key=lambda item: item[0],
+        )
+        assert [(s.uptime_ms - (1 << 30) - 17, s.quality, s.words) for s in batch.samples] == expected
+
+
+def test_both_readers_agree():
+    payload = encode(POINTS, [(t, 0, row) for t, row in rows(True)])
+    _, groups = second_reader(payload, {0: ["float32"] * 8})
+    batch = decode(payload, {0: meta_of(POINTS)})
+    assert [tuple(words) for _, _, words in groups[0]] == [s.words for s in batch.samples]
+
+
+def test_every_cut_and_flip_is_refused_or_read():
+    """A damaged payload never raises anything but EnvelopeError."""
+    payload = encode(POINTS[:2], [(t, i % 7 and 1, row) for i, (t, row) in enumerate(rows(False))])
+    metas = {0: meta_of(POINTS[:2])}
+    refused = 0
+    damaged = [payload[:i] for i in range(len(payload))]
+    rand = random.Random(5)
+    for _ in range(5000):
+        flipped = bytearray(payload)
+        flipped[rand.randrange(len(payload))] ^= 1 << rand.randrange(8)
+        damaged.append(bytes(flipped))
+    for data in damaged:
+        try:
+            decode(data, metas)
+        except EnvelopeError:
+            refused += 1
+        except KeyError as error:
+            assert error.args[0] != 0, "a group number was flipped, so its meta is missing"
+    assert refused > len(payload)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"\xff", b"\xa0", b"\xa1\x00\x02", b"hello", b"\xa1\x00\x01", b"\x9b" + b"\xff" * 8, b"\x81" * 5000],
+)
+def test_rubbish(payload):
+    with pytest.raises(EnvelopeError):
+        header(payload)
+
+
+def test_numbers():
+    assert number(0xFFFE, "int16") == -2 and number(0xFFFE, "uint16") == 65534
+    assert number(0x80000000, "int32") == -(1 << 31) and number(0x80000000, "uint32") == 1 << 31
+    assert number(0x4366199A, "float32") == struct.unpack(">f", bytes.fromhex("4366199a"))[0]
+    assert number(1, "bool") is True
+    assert decode_cli.shortest(0x4366199A, "float32") == 230.1
+    assert decode_cli.shortest(0x7FC00001, "float32") == "0x7fc00001"
+    assert decode_cli.scaled(237, {"scale": 0.1, "offset": -40}) == -16.3
+
+
+def test_command(tmp_path, capsys):
+    points = [{"name": "voltage", "at": 0, "type": "float32", "order": "ABCD", "scale": 1, "offset": 0, "unit": "V"}]
+    meta, batch = tmp_path / "meta.json", tmp_path / "batch"
+    meta.write_text(json.dumps(meta_of(points)))
+    batch.write_bytes(encode(points, [(0, 0, bytes.fromhex("4366199a")), (1000, 1, b"")], 1795313755000))
+    decode_cli.decode([str(batch)], [meta])
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert printed[0]["batch"]["log"] == "9f3c12aa"
+    assert printed[1] == {"group": 0, "uptime_ms": (1 << 30) + 17, "utc_ms": 1795313755000, "quality": 0,
+                          "values": {"meter.voltage": 230.1}}
+    assert printed[2]["quality"] == 1 and printed[2]["values"] == {}
+    assert groups_of(batch.read_bytes()) == [0]
+    decode_cli.decode([batch.read_bytes().hex()], [meta], hex_text=True)
+    many = [(i * i * i, i % 5, bytes.fromhex("4366199a")) for i in range(200)]
+    decode_cli.decode([encode(points, many).hex()], [meta], hex_text=True)  # longer than a file name may be
+    capsys.readouterr()
+    for wrong in ([str(tmp_path / "missing")], [str(meta)]):
+        with pytest.raises(decode_cli.typer.Exit):
+            decode_cli.decode(wrong, [meta])
+        assert len(capsys.readouterr().err.splitlines()) == 1
+    with pytest.raises(decode_cli.typer.Exit):
+        decode_cli.decode([str(batch)], [])
+    assert "no meta of schema a1b2c3d4 group 0" in capsys.readouterr().err

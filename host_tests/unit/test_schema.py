@@ -1,0 +1,111 @@
+"""Schemas: equal configurations give equal ids, old meanings are kept, their number is bounded."""
+
+import json
+import os
+
+from gateway import schema, words
+from modbus import codes
+
+FOLDER = "schema-under-test"
+POINT = {
+    "name": "voltage",
+    "fc": 4,
+    "address": 6,
+    "type": "float32",
+    "order": "ABCD",
+    "scale": 0.1,
+    "offset": 0,
+    "unit": "V",
+    "period_ms": 1000,
+}
+
+
+def _text(period_ms=1000):
+    return schema.group_text("line1", "meter", 1, 0, 4, 2, 14, period_ms, [POINT])
+
+
+def _empty():
+    if FOLDER in os.listdir():
+        for name in os.listdir(FOLDER):
+            os.remove(FOLDER + "/" + name)
+
+
+def test_a_line_is_json_with_all_that_a_consumer_needs():
+    _empty()
+    texts = [_text()]
+    kept = schema.store(texts, FOLDER)
+    lines = list(schema.lines(kept, FOLDER))
+    assert len(lines) == 1
+    assert json.loads(lines[0]) == {
+        "format": 1,
+        "schema": schema.hex_of(kept),
+        "group": 0,
+        "bus": "line1",
+        "unit": "meter",
+        "unit_id": 1,
+        "fc": 4,
+        "address": 2,
+        "count": 14,
+        "period_ms": 1000,
+        "points": [
+            {"name": "voltage", "at": 4, "type": "float32", "order": "ABCD", "scale": 0.1, "offset": 0, "unit": "V"}
+        ],
+    }
+
+
+def test_the_bytes_are_the_same_on_every_runtime():
+    assert _text() == (
+        '"group":0,"bus":"line1","unit":"meter","unit_id":1,"fc":4,"address":2,"count":14,"period_ms":1000,'
+        '"points":[{"name":"voltage","at":4,"type":"float32","order":"ABCD","scale":0.1,"offset":0,"unit":"V"}]'
+    )
+    _empty()
+    assert schema.hex_of(schema.store([_text()], FOLDER)) == "ea9d0afd"  # sha256sum of that line
+
+
+def test_old_schemas_are_kept_up_to_the_bound_and_the_newest_survive():
+    _empty()
+    ids = [schema.store([_text(1000 + i)], FOLDER) for i in range(schema.MAX_SCHEMAS + 3)]
+    assert len(os.listdir(FOLDER)) == schema.MAX_SCHEMAS
+    for old in ids[:3]:
+        assert list(schema.lines(old, FOLDER)) == []
+    for kept in ids[3:]:
+        assert len(list(schema.lines(kept, FOLDER))) == 1
+
+
+def test_a_schema_that_comes_back_is_the_newest_again():
+    _empty()
+    first = schema.store([_text(1)], FOLDER)
+    for i in range(schema.MAX_SCHEMAS - 1):
+        schema.store([_text(1000 + i)], FOLDER)
+    assert schema.store([_text(1)], FOLDER) == first
+    assert schema.store([_text(1)], FOLDER) == first
+    for i in range(schema.MAX_SCHEMAS - 1):
+        schema.store([_text(2000 + i)], FOLDER)
+    assert len(list(schema.lines(first, FOLDER))) == 1
+
+
+def test_a_damaged_file_is_not_believed_and_is_mended_when_it_is_in_use():
+    _empty()
+    texts = [_text(), _text(500)]
+    kept = schema.store(texts, FOLDER)
+    (name,) = os.listdir(FOLDER)
+    with open(FOLDER + "/" + name, "rb") as file:
+        good = file.read()
+    for bad in (b"", good[:100], good.replace(b"1000", b"1001"), good + b"x", bytes(300)):
+        (name,) = os.listdir(FOLDER)
+        with open(FOLDER + "/" + name, "wb") as file:
+            file.write(bad)
+        assert list(schema.lines(kept, FOLDER)) == []
+        assert schema.store(texts, FOLDER) == kept
+        assert len(list(schema.lines(kept, FOLDER))) == 2
+
+
+def test_an_unknown_schema_has_no_lines():
+    assert list(schema.lines(b"\x00\x01\x02\x03", "no-such-folder")) == []
+
+
+def test_the_glossary_is_json_and_names_every_code():
+    glossary = json.loads(words.GLOSSARY)
+    assert glossary["quality"][str(codes.EXCEPTION + 2)] == "illegal_data_address"
+    assert glossary["event"][str(words.LOG_DAMAGED)] == "log_damaged"
+    assert glossary["event"][str(codes.READ_SPLIT)] == "read_split"

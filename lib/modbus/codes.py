@@ -1,0 +1,58 @@
+"""Codes that leave the engine: qualities, events, causes of pauses, Modbus exceptions.
+
+The numbers of qualities and events are the ones of firmware/DESIGN.md; they are stored on
+flash and published, so they never change.
+"""
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+
+    def const(value):
+        return value
+
+
+# Quality of one poll. 16 + n: the unit answered with exception code n.
+GOOD = const(0)
+TIMEOUT = const(1)  # no answer, or nothing that could be one
+CRC = const(2)  # an answer came damaged or cut short
+WRONG_REPLY = const(3)  # a sound frame came that does not answer the request
+BUS_FAULT = const(4)  # no unit answers, or the port failed
+NOT_ASKED = const(5)  # the unit is in quarantine
+EXCEPTION = const(16)
+
+# Events; arguments in brackets.
+UNIT_SILENT = const(2)  # (unit id, ms since its last answer, at most 2^29)
+UNIT_BACK = const(3)  # (unit id, ms of silence, at most 2^29)
+EVENT_BUS_FAULT = const(4)  # (1: no unit answers, 2: the port failed, 3: the line is never silent; 0)
+BUS_BACK = const(5)  # (unit id that answered, 0)
+READ_SPLIT = const(12)  # (group that was refused, address at which it is split)
+
+# Causes for which the application may ask for a pause between transactions.
+PAUSE_GC = const(0)
+PAUSE_FLASH = const(1)
+PAUSE_ERASE = const(2)
+PAUSE_TLS = const(3)
+PAUSE_MODULE = const(4)
+PAUSE_NAMES = ("gc", "flash", "erase", "tls", "module")
+
+# Modbus Application Protocol V1.1b3, section 7.
+EXCEPTION_NAMES = {
+    1: "illegal function",
+    2: "illegal data address",
+    3: "illegal data value",
+    4: "server device failure",
+    5: "acknowledge",
+    6: "server device busy",
+    8: "memory parity error",
+    10: "gateway path unavailable",
+    11: "gateway target device failed to respond",
+}
+
+
+def quality_name(quality):
+    """Text for a quality code, for people: `good`, `timeout`, `exception 2 (illegal data address)`."""
+    if quality >= EXCEPTION:
+        code = quality - EXCEPTION
+        return "exception %d (%s)" % (code, EXCEPTION_NAMES.get(code, "unknown"))
+    return ("good", "timeout", "crc", "wrong_reply", "bus_fault", "not_asked")[quality]

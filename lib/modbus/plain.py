@@ -1,0 +1,49 @@
+"""The inner loops in plain Python, for runtimes without machine code; see `modbus.native`.
+
+Same functions, same results, no allocation on MicroPython.
+"""
+
+
+def crc16(buf, start, n, table):
+    """CRC-16/MODBUS of buf[start:start + n]."""
+    crc = 0xFFFF
+    for i in range(start, start + n):
+        crc = (crc >> 8) ^ table[(crc ^ buf[i]) & 0xFF]
+    return crc
+
+def whole(buf, n, request, table):
+    """1 if buf[0:n] is, from its first byte to its last, a good reply to the request; else 0."""
+    if buf[0] != request[0] or buf[1] != request[1] or buf[2] != n - 5:
+        return 0
+    return 1 if crc16(buf, 0, n, table) == 0 else 0
+
+
+def move(to, at, source, start, n):
+    """Copy n bytes: to[at:at + n] = source[start:start + n], first byte first."""
+    for i in range(n):
+        to[at + i] = source[start + i]
+
+
+def pick(ready, deadline, n, now):
+    """Index of the read that is ready at `now` and has the earliest deadline.
+
+    Times are ticks_ms (30 bits); -1 in `ready` takes a read out. When none is ready:
+    -1 - ms until the first one is, at most 1000.
+    """
+    best = -1
+    best_left = 0
+    wait = 1000
+    for i in range(n):
+        at = ready[i]
+        if at >= 0:
+            left = ((at - now + 0x20000000) & 0x3FFFFFFF) - 0x20000000
+            if left <= 0:
+                left = ((deadline[i] - now + 0x20000000) & 0x3FFFFFFF) - 0x20000000
+                if best < 0 or left < best_left:
+                    best = i
+                    best_left = left
+            elif left < wait:
+                wait = left
+    if best >= 0:
+        return best
+    return -1 - wait

@@ -1,0 +1,63 @@
+"""Ways through the space of settings and unit ids: what a search asks, in which order.
+
+A Way has `steps` (an iterator of (baud, serial_format, unit_id, is_dual)), `total` (how many there are)
+and `patience_ms` (how long a unit may take to its first byte). A dual step asks 8N1, 8N2
+and one format with parity at once (modbus.probe) and is sent as 8N2; the other parity is
+asked by a plain step. The figures of SEARCH.md follow from these lists.
+"""
+
+from modbus import probe
+
+BAUDS = (9600, 19200, 115200, 38400, 57600, 4800, 2400, 1200)  # most usual first
+COMMON_BAUDS = (9600, 19200, 115200)
+LAST_ID = 247
+
+
+class Way:
+    """See above."""
+
+    def __init__(self, steps, total, patience_ms):
+        self.steps = steps
+        self.total = total
+        self.patience_ms = patience_ms
+
+
+def common(patience_ms=80):
+    """Unit ids 1..16 at 9600, 19200 and 115200 in all four formats: 96 requests."""
+    return Way(_common(), 6 * 16, patience_ms)
+
+
+def known(baud, serial_format, patience_ms=55):
+    """Every unit id at one setting: 247 requests."""
+    return Way(((baud, serial_format, i, False) for i in range(1, LAST_ID + 1)), LAST_ID, patience_ms)
+
+
+def whole(patience_ms=100):
+    """Every unit id at eight bauds in all four formats: 3952 requests."""
+    return Way(_whole(), 2 * len(BAUDS) * LAST_ID, patience_ms)
+
+
+def _common():
+    for first, last in ((1, 4), (5, 16)):
+        for baud in COMMON_BAUDS:
+            yield from _dual(baud, first, last)
+    for baud in COMMON_BAUDS:
+        yield from _other(baud, 1, 16)
+
+
+def _whole():
+    for baud in BAUDS:
+        yield from _dual(baud, 1, LAST_ID)
+        yield from _other(baud, 1, LAST_ID)
+
+
+def _dual(baud, first, last):
+    for unit_id in range(first, last + 1):
+        yield baud, "8N2", unit_id, True
+
+
+def _other(baud, first, last):
+    for serial_format in ("8E1", "8O1"):  # one after the other: every change opens the port anew
+        for unit_id in range(first, last + 1):
+            if probe.other_format(unit_id) == serial_format:
+                yield baud, serial_format, unit_id, False

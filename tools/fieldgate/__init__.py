@@ -1,0 +1,1 @@
+"""The host side of Fieldgate: virtual plant, monitor, decoder, demo, builds."""

