@@ -1,6 +1,6 @@
 """Event codes of the application, and the names of all codes as published in <base>/glossary.
 
-Quality codes and the bus's event codes (2 to 5 and 12) stand in `modbus.codes`. Codes are stored on
+Quality codes and the bus's event codes (2 to 5, 12, 15 and 16) stand in `modbus.codes`. Codes are stored on
 flash and published, so they never change.
 """
 
@@ -17,5 +17,5 @@ GLOSSARY = (
     '"21":"acknowledge","22":"server_device_busy","24":"memory_parity_error","26":"gateway_path_unavailable",'
     '"27":"gateway_target_failed"},"event":{"1":"boot","2":"unit_silent","3":"unit_back","4":"bus_fault",'
     '"5":"bus_back","6":"broker_down","7":"broker_up","8":"records_dropped",'
-    '"11":"log_damaged","12":"read_split"}}'
+    '"11":"log_damaged","12":"read_split","15":"second_client","16":"comm_loss_risk"}}'
 )

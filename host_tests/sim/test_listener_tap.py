@@ -4,7 +4,7 @@ import line as wire
 from clock import Clock, VirtualLoop
 from modbus.bus import Bus
 from modbus.line import Line
-from modbus.overhear import SECOND_CLIENT, PlanFeed, SecondClient, Tap
+from modbus.overhear import PlanFeed, Tap
 from modbus.plan import Plan
 from rig import Rand, unit
 
@@ -146,36 +146,6 @@ def test_noise_costs_no_more_than_what_it_hits():
     assert len(good) >= 95, len(good)
     assert {row[3] for row in good} == {b"\x10\x00\x10\x01\x10\x02\x10\x03"}
     assert pair.tap.listener.stray_bytes > 0
-
-
-def test_a_second_client_raises_one_event_a_minute():
-    clock = Clock()
-    events = []
-    watch = SecondClient(clock, lambda code, a, b: events.append((code, a, b)))
-    request = wire.sealed((7, 3, 0, 0, 0, 2))
-    for _ in range(130):
-        watch.hear(request, 8)
-        clock.advance_ms(1000)
-    assert events == [(SECOND_CLIENT, 7, 3)] * 3 and watch.requests == 130
-    watch.hear(wire.sealed((9, 16, 0, 0, 0, 1, 2, 0, 0)), 11)
-    assert watch.requests == 131
-
-
-def test_replies_echo_and_noise_are_no_second_client():
-    clock = Clock()
-    events = []
-    watch = SecondClient(clock, lambda *event: events.append(event))
-    own = wire.sealed((7, 3, 0, 0, 0, 2))
-    watch.hear(own, 8, own)
-    for data in (
-        wire.sealed((7, 3, 4, 1, 2, 3, 4)),
-        wire.sealed((7, 1, 3, 1, 2, 3)),
-        b"\x00\xff\x07\x03",
-        own[:7] + b"\x00",
-    ):
-        watch.hear(data, len(data))
-        watch.rest()
-    assert events == [] and watch.requests == 0
 
 
 def test_the_listener_cannot_send():

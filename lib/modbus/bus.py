@@ -22,6 +22,7 @@ from modbus.codes import (
 from modbus.engine import DONE, GAP, RELAXED_US, REPLY, REST, Engine
 from modbus.evidence import NAMES, Evidence
 from modbus.scheduler import Scheduler
+from modbus.stranger import SecondClient
 
 _MASK = const(0x3FFFFFFF)
 _WAKE_US = const(1500)  # a sleep ends so long before something is to do
@@ -43,6 +44,8 @@ class Bus:
     def __init__(self, port, clock, line, plan, on_result, on_event, rand):
         self.engine = Engine(port, clock, line)
         self.scheduler = Scheduler(plan, clock, rand, on_event)
+        self.second = SecondClient(clock, on_event)
+        self.engine.on_stray = self.second.hear
         self.plan = plan
         self.line = line
         self.stopped = False
@@ -318,6 +321,7 @@ class Bus:
         stats["resyncs"] = self.engine.resyncs
         stats["late"] = self.engine.late
         stats["stray_bytes"] = self.engine.stray_bytes
+        stats["foreign_requests"] = self.second.requests
         stats["skipped"] = self.scheduler.skipped
         stats["busy_permille"] = min(1000, busy * 1000 // passed)
         stats["efficiency_permille"] = self.evidence.efficiency_permille()

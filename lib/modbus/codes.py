@@ -27,6 +27,8 @@ UNIT_BACK = const(3)  # (unit id, ms of silence, at most 2^29)
 EVENT_BUS_FAULT = const(4)  # (1: no unit answers, 2: the port failed, 3: the line is never silent; 0)
 BUS_BACK = const(5)  # (unit id that answered, 0)
 READ_SPLIT = const(12)  # (group that was refused, address at which it is split)
+SECOND_CLIENT = const(15)  # (unit id that somebody else asked, function code)
+COMM_LOSS_RISK = const(16)  # (unit id that acts when polling stops; ms of the pause that is planned, 0: first poll)
 
 # Causes for which the application may ask for a pause between transactions.
 PAUSE_GC = const(0)

@@ -56,6 +56,7 @@ class Engine:
         self.resyncs = 0  # replies found behind stray bytes
         self.stray_bytes = 0  # bytes that belonged to no answer
         self.late = 0  # answers that came after their timeout
+        self.on_stray = None  # on_stray(buf, start, end, own): bytes of no transaction; own: a request that may echo
         self._available = port.available
         self._receive_into = port.receive_into
         self._exact = port.rest_ms == 0
@@ -215,6 +216,8 @@ class Engine:
         self._take(_BUF)
         self._last_us = self._us()
         self.stray_bytes = (self.stray_bytes + self._n - before) & _MASK
+        if self.on_stray is not None:
+            self.on_stray(self._buf, before, self._n, self.read.frame if self.echo else None)
         self._find_overdue()
 
     def _find_overdue(self):
@@ -265,6 +268,9 @@ class Engine:
             if self.echo:
                 stray = max(0, stray - len(read.frame))
         self.stray_bytes = (self.stray_bytes + stray) & _MASK
+        if stray and self.on_stray is not None:
+            self.on_stray(self._buf, 0, at, read.frame)
+            self.on_stray(self._buf, at + length, self._n, None)
 
     def _give_up(self, now):
         """No more bytes are coming: take what is there, or name what went wrong."""
@@ -273,6 +279,8 @@ class Engine:
         if at >= 0:
             return self._accept(at, now)
         quality = verdict(self._buf, self._n, read.frame)
+        if self._n and self.on_stray is not None:
+            self.on_stray(self._buf, 0, self._n, read.frame)
         self._find_overdue()
         if quality == TIMEOUT:
             self._overdue = read

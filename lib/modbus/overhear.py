@@ -1,8 +1,7 @@
-"""What is done with foreign traffic: feed the points of a plan, or notice a second client.
+"""What is done with foreign traffic: it feeds the points of a plan.
 
 `Tap` reads a port and never sends; with `PlanFeed` a box beside an existing client delivers the
-results that polling would. `SecondClient` takes the bytes that belonged to none of our own
-transactions and raises an event when somebody else asks on our line.
+results that polling would.
 """
 
 from modbus.adu import MAX_ADU_BYTES
@@ -10,11 +9,8 @@ from modbus.codes import GOOD, const
 from modbus.crc import move
 from modbus.listener import Listener
 
-SECOND_CLIENT = const(15)  # event: (unit id asked, function code)
-
 _CHUNK = const(64)
 _REST_US = const(20000)  # beyond t3.5: what an operating system or a FIFO may hold back
-_AGAIN_MS = const(60000)  # the event is raised at most so often
 
 
 class PlanFeed:
@@ -88,34 +84,3 @@ class Tap:
             self._rested = True
             self.listener.rest()
         return 4000
-
-
-class SecondClient:
-    """Raises SECOND_CLIENT when a foreign request is on our line, at most once a minute; `requests` counts them all.
-
-    `hear` takes the bytes that were part of none of our transactions, the silence between
-    them is told by `rest`.
-    """
-
-    def __init__(self, clock, on_event):
-        self.requests = 0
-        self._clock = clock
-        self._on_event = on_event
-        self._told_ms = None
-        self._own = b""
-        self.listener = Listener(clock, None, self._heard)
-        self.rest = self.listener.rest
-
-    def hear(self, buf, n, own=b""):
-        """Bytes buf[0:n]; `own` is our last request: its late echo is not foreign."""
-        self._own = own
-        self.listener.feed(buf, n)
-
-    def _heard(self, request):
-        if request == self._own or request[1] <= 2 and request[2] == 3:
-            return  # a late reply with 3 bytes of coils is as long as a request and looks like one
-        self.requests = (self.requests + 1) & 0x3FFFFFFF
-        now = self._clock.ticks_ms()
-        if self._told_ms is None or not 0 <= self._clock.ticks_diff(now, self._told_ms) < _AGAIN_MS:
-            self._told_ms = now
-            self._on_event(SECOND_CLIENT, request[0], request[1])
