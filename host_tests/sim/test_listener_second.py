@@ -1,4 +1,4 @@
-"""A second client on the line that the box polls: noticed at the real engine, counted, told once a minute, never made up."""
+"""A second client on the line that the box polls: noticed, counted, told once a minute, never made up."""
 
 import line as wire
 from clock import Clock
