@@ -261,6 +261,7 @@ def renew_locks() -> None:
     subprocess.run([str(venv / "bin" / "python"), "-m", "pip", "install", "-q", LOCK_TOOL], check=True)
     compile_lock = [str(venv / "bin" / "uv"), "pip", "compile", "--quiet", "--universal", "--python-version", "3.10"]
     compile_lock += ["--generate-hashes", "--no-config", "--no-emit-index-url", "--no-emit-find-links", "--upgrade"]
+    compile_lock += ["--overrides", "tools/requirements-overrides.txt"]
     compile_lock += ["--custom-compile-command", "make lock"]
     # The largest list comes first and fixes the versions of all: one environment serves them.
     for name in reversed(LISTS):
