@@ -26,6 +26,7 @@ _POINT = (
         "offset": (("number",), 0),
         "unit": (("text", 16), ""),
         "period_ms": (("int", 20, 86400000), 1000),
+        "priority": (("int", 0, 3), 1),  # 3: polled first when the bus has not time for all that is due
     },
 )
 

@@ -68,17 +68,29 @@ def test_fast_move_and_pick_do_what_the_plain_ones_do():
         count = rand(12)
         ready = array("i", [-1 if rand(4) == 0 else (now + rand(3000) - 1500) & 0x3FFFFFFF for _ in range(count)])
         deadline = array("i", [(now + rand(4000) - 1000) & 0x3FFFFFFF for _ in range(count)])
-        assert pick(ready, deadline, count, now) == plain.pick(ready, deadline, count, now)
+        rank = bytes(rand(4) for _ in range(count))
+        assert pick(ready, deadline, rank, count, now) == plain.pick(ready, deadline, rank, count, now)
 
 
 def test_pick_takes_the_earliest_deadline_and_tells_the_wait():
     from array import array
 
-    assert pick(array("i", [10, 5, -1]), array("i", [40, 50, 1]), 3, 20) == 0
-    assert pick(array("i", [10, 5, -1]), array("i", [60, 50, 1]), 3, 20) == 1
-    assert pick(array("i", [30, 45]), array("i", [60, 50]), 2, 20) == -11
-    assert pick(array("i", [-1]), array("i", [0]), 1, 20) == -1001
-    assert pick(array("i", [3]), array("i", [7]), 1, 0x3FFFFFFF) == -5  # over the wrap
+    same = b"\1\1\1"
+    assert pick(array("i", [10, 5, -1]), array("i", [40, 50, 1]), same, 3, 20) == 0
+    assert pick(array("i", [10, 5, -1]), array("i", [60, 50, 1]), same, 3, 20) == 1
+    assert pick(array("i", [30, 45]), array("i", [60, 50]), same, 2, 20) == -11
+    assert pick(array("i", [-1]), array("i", [0]), same, 1, 20) == -1001
+    assert pick(array("i", [3]), array("i", [7]), same, 1, 0x3FFFFFFF) == -5  # over the wrap
+
+
+def test_pick_takes_the_highest_rank_of_those_that_are_ready():
+    from array import array
+
+    ready = array("i", [10, 5, 6, 30])
+    deadline = array("i", [90, 60, 50, 21])
+    assert pick(ready, deadline, b"\1\2\2\3", 4, 20) == 2  # the fourth is not ready
+    assert pick(ready, deadline, b"\3\2\2\3", 4, 20) == 0
+    assert pick(ready, deadline, b"\0\0\0\0", 4, 20) == 2
 
 
 def test_requests_are_built_and_changed_with_a_right_crc():

@@ -18,6 +18,7 @@ def crc16(buf: ptr8, start: int, n: int, table: ptr16) -> int:  # noqa: F821
         i += 1
     return crc
 
+
 @micropython.viper
 def whole(buf: ptr8, n: int, request: ptr8, table: ptr16) -> int:  # noqa: F821
     """1 if buf[0:n] is, from its first byte to its last, a good reply to the request; else 0."""
@@ -41,14 +42,15 @@ def move(to: ptr8, at: int, source: ptr8, start: int, n: int):  # noqa: F821
 
 
 @micropython.viper
-def pick(ready: ptr32, deadline: ptr32, n: int, now: int) -> int:  # noqa: F821
-    """Index of the read that is ready at `now` and has the earliest deadline.
+def pick(ready: ptr32, deadline: ptr32, rank: ptr8, n: int, now: int) -> int:  # noqa: F821
+    """Index of the read that is ready at `now`: of the highest rank, among these of the earliest deadline.
 
     Times are ticks_ms (30 bits); -1 in `ready` takes a read out (a load may or may not extend
     its sign). When none is ready: -1 - ms until the first one is, at most 1000.
     """
     best: int = -1
     best_left: int = 0
+    best_rank: int = 0
     wait: int = 1000
     i: int = 0
     while i < n:
@@ -56,10 +58,13 @@ def pick(ready: ptr32, deadline: ptr32, n: int, now: int) -> int:  # noqa: F821
         if not (at >> 30) & 1:
             left: int = ((at - now + 0x20000000) & 0x3FFFFFFF) - 0x20000000
             if left <= 0:
-                left = ((deadline[i] - now + 0x20000000) & 0x3FFFFFFF) - 0x20000000
-                if best < 0 or left < best_left:
-                    best = i
-                    best_left = left
+                level: int = int(rank[i])
+                if level >= best_rank:
+                    left = ((deadline[i] - now + 0x20000000) & 0x3FFFFFFF) - 0x20000000
+                    if best < 0 or left < best_left or level > best_rank:
+                        best = i
+                        best_left = left
+                        best_rank = level
             elif left < wait:
                 wait = left
         i += 1

@@ -11,6 +11,7 @@ def crc16(buf, start, n, table):
         crc = (crc >> 8) ^ table[(crc ^ buf[i]) & 0xFF]
     return crc
 
+
 def whole(buf, n, request, table):
     """1 if buf[0:n] is, from its first byte to its last, a good reply to the request; else 0."""
     if buf[0] != request[0] or buf[1] != request[1] or buf[2] != n - 5:
@@ -24,24 +25,28 @@ def move(to, at, source, start, n):
         to[at + i] = source[start + i]
 
 
-def pick(ready, deadline, n, now):
-    """Index of the read that is ready at `now` and has the earliest deadline.
+def pick(ready, deadline, rank, n, now):
+    """Index of the read that is ready at `now`: of the highest rank, among these of the earliest deadline.
 
     Times are ticks_ms (30 bits); -1 in `ready` takes a read out. When none is ready:
     -1 - ms until the first one is, at most 1000.
     """
     best = -1
     best_left = 0
+    best_rank = 0
     wait = 1000
     for i in range(n):
         at = ready[i]
         if at >= 0:
             left = ((at - now + 0x20000000) & 0x3FFFFFFF) - 0x20000000
             if left <= 0:
-                left = ((deadline[i] - now + 0x20000000) & 0x3FFFFFFF) - 0x20000000
-                if best < 0 or left < best_left:
-                    best = i
-                    best_left = left
+                level = rank[i]
+                if level >= best_rank:
+                    left = ((deadline[i] - now + 0x20000000) & 0x3FFFFFFF) - 0x20000000
+                    if best < 0 or left < best_left or level > best_rank:
+                        best = i
+                        best_left = left
+                        best_rank = level
             elif left < wait:
                 wait = left
     if best >= 0:

@@ -48,6 +48,7 @@ class Read:
         self.count = count
         self.period_ms = period_ms
         self.points = points
+        self.priority = max([point.get("priority", 1) for point in points])  # 0..3
         self.frame = frame or adu.build(unit.unit_id, pdu.build(fc, address, count))
         self.need = adu.reply_bytes(fc, count)
         self.request_us = line.chars_us(len(self.frame))

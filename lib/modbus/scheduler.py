@@ -1,8 +1,10 @@
-"""Decides which read is next: earliest deadline first, silent units in quarantine.
+"""Decides which read is next: highest priority, then earliest deadline first, silent units in quarantine.
 
 A read is due on a fixed grid (phase + k * period); its deadline is the next grid point. A
 poll that could not be made before its next one is due is left out and counted in `skipped`,
-never made up for.
+never made up for. Of the reads that are due, those of the highest priority come first; among equals
+the one with the earliest deadline. So when faults take more time than the plan has left, polls
+of low priority are left out and those of high priority keep their rate.
 
 A unit that failed FAIL_LIMIT polls in a row is polled no more; only a probe (one of its
 reads, without retries) is sent, first after PROBE_FIRST_MS, then at intervals that double up to
@@ -76,6 +78,7 @@ class Scheduler:
         now = self._ms()
         self.ready = array("i")
         self.deadline = array("i")
+        self.rank = bytearray()
         for read, phase in zip(plan.reads, plan.phases()):
             self._append(read, self._add(now, phase))
         self.health = []
@@ -91,6 +94,7 @@ class Scheduler:
     def _append(self, read, due_ms):
         self.ready.append(due_ms if read.active else -1)
         self.deadline.append(self._add(due_ms, read.period_ms))
+        self.rank.append(read.priority)
 
     def health_of(self, read):
         """Health of a read's unit."""
@@ -99,7 +103,7 @@ class Scheduler:
     def choose(self):
         """Index of the read to send now, or -1 - ms until there may be one (at most 1000)."""
         now = self._ms()
-        choice = pick(self.ready, self.deadline, len(self.ready), now)
+        choice = pick(self.ready, self.deadline, self.rank, len(self.ready), now)
         if not self.quarantined:
             return choice
         due = None
@@ -299,6 +303,7 @@ class Scheduler:
         for i in range(len(self.ready), len(self.plan.reads)):
             self.ready.append(now)
             self.deadline.append(self.deadline[old])
+            self.rank.append(self.plan.reads[i].priority)
             health.indexes.append(i)
             self._health_at.append(health)
         health.indexes.remove(old)
