@@ -2,7 +2,7 @@
 
 import json
 
-from uplink.envelope import layout_of
+from uplink.points import layout_of
 
 
 def layouts_of(lines):

@@ -7,7 +7,7 @@ import struct
 
 
 def cbor(data, at=0):
-    """(item, place after it) of the CBOR item at data[at]. Integers, strings, arrays, maps, null."""
+    """(item, place after it) of the CBOR item at data[at]. Integers, strings, arrays, maps, null, tags as pairs."""
     major, value = data[at] >> 5, data[at] & 31
     at += 1
     if data[at - 1] == 0xF6:
@@ -22,6 +22,9 @@ def cbor(data, at=0):
     if major < 4:
         raw = bytes(data[at : at + value])
         return (raw if major == 2 else raw.decode()), at + value
+    if major == 6:
+        item, at = cbor(data, at)
+        return (value, item), at
     items = []
     for _ in range(value * (major - 3)):
         item, at = cbor(data, at)
@@ -108,4 +111,34 @@ def samples(payload, kinds):
             time += signed(step)
             groups[group].append((time, q, None if q else [words[row] for words in columns]))
             row += not q
+    return top, groups
+
+
+SIZES = {64: 1, 69: 2, 70: 4, 77: 2, 78: 4, 85: 4}  # bytes of the numbers in the typed arrays of RFC 8746
+
+
+def array_words(pair):
+    """The words of a typed array, unsigned."""
+    tag, data = pair
+    size = SIZES[tag]
+    assert len(data) % size == 0
+    return [int.from_bytes(data[i : i + size], "little") for i in range(0, len(data), size)]
+
+
+def typed(payload):
+    """(top map, {group: [(time, quality, [words] or None)]}) of a payload of typed arrays."""
+    top, end = cbor(payload)
+    assert end == len(payload)
+    groups = {}
+    for entry in top["groups"]:
+        assert entry["times_ms"][0] == 78 and entry["quality"][0] == 64
+        times = [signed(word) for word in array_words(entry["times_ms"])]
+        quality = array_words(entry["quality"])
+        columns = [array_words(pair) for pair in entry.get("values", ())]
+        good = [row for row, q in enumerate(quality) if q == 0]
+        assert len(times) == len(quality) and all([len(words) == len(good) for words in columns])
+        groups[entry["group"]] = [
+            (time, q, None if q else [words[good.index(row)] for words in columns])
+            for row, (time, q) in enumerate(zip(times, quality))
+        ]
     return top, groups

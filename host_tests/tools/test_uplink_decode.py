@@ -4,13 +4,18 @@ import json
 import random
 import struct
 
+import cbor2
 import pytest
 
 from batch_reader import samples as second_reader
 from fieldgate import decode_cli
 from fieldgate.envelope import EnvelopeError, decode, groups_of, header, number
 from reference_rows import POINTS, rows
-from uplink.envelope import BatchEncoder, layout_of
+from uplink.envelope import BatchEncoder
+from uplink.points import layout_of
+from uplink.typed import TypedEncoder
+
+FORMATS = {"columns": BatchEncoder, "typed": TypedEncoder}
 
 TYPES = ["bool", "uint16", "int16", "uint32", "int32", "float32"]
 ORDERS = ["ABCD", "BADC", "CDAB", "DCBA"]
@@ -21,9 +26,9 @@ def meta_of(points, group=0):
     return {"format": 1, "schema": "a1b2c3d4", "group": group, "unit": "meter", "points": points}
 
 
-def encode(points, taken, utc_ms=None, known=True):
+def encode(points, taken, utc_ms=None, known=True, make=BatchEncoder):
     """A batch of group 0; taken: (time, quality, data)."""
-    encoder = BatchEncoder(0x9F3C12AA, 8192, 255)
+    encoder = make(0x9F3C12AA, 8192, 255)
     encoder.begin(7, SCHEMA, {0: layout_of(points)} if known else {}, 1 << 40, 1, 17)
     for time, quality, data in taken:
         assert encoder.sample(0, quality, 1, 17 + time, data)
@@ -42,10 +47,11 @@ def word_of(row, point):
     return struct.unpack(">I", bytes(order))[0]
 
 
+@pytest.mark.parametrize("make", FORMATS.values(), ids=FORMATS)
 @pytest.mark.parametrize("raw", [False, True])
-def test_reference_data(raw):
+def test_reference_data(raw, make):
     kept = list(rows(raw))
-    payload = encode(POINTS, [(t, 0, row) for t, row in kept], 1795313755000)
+    payload = encode(POINTS, [(t, 0, row) for t, row in kept], 1795313755000, make=make)
     batch = decode(payload, {0: meta_of(POINTS)})
     assert [s.words for s in batch.samples] == [struct.unpack(">8I", row) for _, row in kept]
     assert [s.uptime_ms for s in batch.samples] == [(1 << 30) + 17 + t for t, _ in kept]
@@ -53,8 +59,9 @@ def test_reference_data(raw):
     assert (batch.log, batch.boot, batch.schema, batch.seq, batch.count) == ("9f3c12aa", 7, "a1b2c3d4", 1 << 40, 60)
 
 
+@pytest.mark.parametrize("make", FORMATS.values(), ids=FORMATS)
 @pytest.mark.parametrize("seed", range(40))
-def test_random_points_and_data_come_back(seed):
+def test_random_points_and_data_come_back(seed, make):
     rand = random.Random(seed)
     bits = rand.random() < 0.2
     kinds = [rand.choice(TYPES[:1] if bits else TYPES[1:]) for _ in range(rand.randint(1, 12))]
@@ -70,7 +77,7 @@ def test_random_points_and_data_come_back(seed):
             row = rand.randbytes(size) if rand.random() < 0.3 else bytes(size) if rand.random() < 0.2 else row
         taken.append((time, 0 if rand.random() < 0.8 else rand.choice([1, 2, 18]), row))
     for known in (True, False):
-        batch = decode(encode(points, taken, known=known), {0: meta_of(points)})
+        batch = decode(encode(points, taken, known=known, make=make), {0: meta_of(points)})
         expected = sorted(
             ((t, q, tuple(word_of(row, p) for p in points) if q == 0 else ()) for t, q, row in taken),
             key=lambda item: item[0],
@@ -85,9 +92,32 @@ def test_both_readers_agree():
     assert [tuple(words) for _, _, words in groups[0]] == [s.words for s in batch.samples]
 
 
-def test_every_cut_and_flip_is_refused_or_read():
+def test_typed_arrays_with_a_cbor_library_and_nothing_of_ours():
+    """What a data engineer would write: cbor2 and struct. Every bit, for all types."""
+    layouts = {85: "f", 70: "I", 78: "i", 69: "H", 77: "h", 64: "B"}
+    points = [{"name": kind, "at": 2 * i, "type": kind, "order": "ABCD"} for i, kind in enumerate(TYPES[1:])]
+    rand = random.Random(11)
+    taken = [(1000 * i, int(i % 5 == 3), rand.randbytes(20)) for i in range(60)]
+    top = cbor2.loads(encode(points, taken, 1795313755000, make=TypedEncoder))
+    (group,) = top["groups"]
+
+    def numbers(item):
+        return [number for (number,) in struct.iter_unpack("<" + layouts[item.tag], item.value)]
+
+    assert (top["utc_ms"], top["n"], top["schema"]) == (1795313755000, 60, "a1b2c3d4")
+    assert numbers(group["times_ms"]) == [time for time, _, _ in taken]
+    assert numbers(group["quality"]) == [quality for _, quality, _ in taken]
+    for point, item in zip(points, group["values"]):
+        got = b"".join(struct.pack("<" + layouts[item.tag], number) for number in numbers(item))
+        words = [word_of(row, point) for _, quality, row in taken if not quality]
+        width = 2 if point["type"].endswith("16") else 4
+        assert got == b"".join(word.to_bytes(width, "little") for word in words)
+
+
+@pytest.mark.parametrize("make", FORMATS.values(), ids=FORMATS)
+def test_every_cut_and_flip_is_refused_or_read(make):
     """A damaged payload never raises anything but EnvelopeError."""
-    payload = encode(POINTS[:2], [(t, i % 7 and 1, row) for i, (t, row) in enumerate(rows(False))])
+    payload = encode(POINTS[:2], [(t, i % 7 and 1, row) for i, (t, row) in enumerate(rows(False))], make=make)
     metas = {0: meta_of(POINTS[:2])}
     refused = 0
     damaged = [payload[:i] for i in range(len(payload))]
@@ -108,7 +138,20 @@ def test_every_cut_and_flip_is_refused_or_read():
 
 @pytest.mark.parametrize(
     "payload",
-    [b"", b"\xff", b"\xa0", b"\xa1\x00\x02", b"hello", b"\xa1\x00\x01", b"\x9b" + b"\xff" * 8, b"\x81" * 5000],
+    [
+        b"",
+        b"\xff",
+        b"\xa0",
+        b"\xa1\x00\x02",
+        b"hello",
+        b"\xa1\x00\x01",
+        b"\x9b" + b"\xff" * 8,
+        b"\x81" * 5000,
+        b"\xa1\x66format\x02",
+        b"\xa1\x66format\x01",
+        b"\xa1\x66format\x80",
+        b"\xa2\x66format\x01\x66groups\x81\x01",
+    ],
 )
 def test_rubbish(payload):
     with pytest.raises(EnvelopeError):
@@ -133,8 +176,13 @@ def test_command(tmp_path, capsys):
     decode_cli.decode([str(batch)], [meta])
     printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert printed[0]["batch"]["log"] == "9f3c12aa"
-    assert printed[1] == {"group": 0, "uptime_ms": (1 << 30) + 17, "utc_ms": 1795313755000, "quality": 0,
-                          "values": {"meter.voltage": 230.1}}
+    assert printed[1] == {
+        "group": 0,
+        "uptime_ms": (1 << 30) + 17,
+        "utc_ms": 1795313755000,
+        "quality": 0,
+        "values": {"meter.voltage": 230.1},
+    }
     assert printed[2]["quality"] == 1 and printed[2]["values"] == {}
     assert groups_of(batch.read_bytes()) == [0]
     decode_cli.decode([batch.read_bytes().hex()], [meta], hex_text=True)

@@ -11,16 +11,15 @@ from uplink.columns import (
     PLAIN,
     ColumnWriter,
     find_decimals,
-    kind_of,
-    load_words,
     put_deltas,
 )
+from uplink.points import kind_of, load_words
 
 
 def write(words, type_name, order="ABCD"):
     """The column of 32-bit words, as bytes."""
     kind = kind_of(type_name, order)
-    writer = ColumnWriter(len(words))
+    writer = ColumnWriter(bytearray(4 * len(words)))
     for i in range(len(words)):
         struct.pack_into(">I", writer.words, 4 * i, words[i])
     size = writer.choose(len(words), kind)

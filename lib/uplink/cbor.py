@@ -1,7 +1,7 @@
 """Writes CBOR (RFC 8949) items into a buffer that the caller owns: no allocation per item.
 
 Each function writes at `at` and returns the place after it. Only what a batch needs: integers, byte and text
-strings, heads of arrays and maps, null. Shortest form always (RFC 8949, 4.2.1), definite lengths only.
+strings, heads of arrays, maps and tags, null. Shortest form always (RFC 8949, 4.2.1), definite lengths only.
 """
 
 import struct
@@ -13,6 +13,7 @@ BYTES = 2
 TEXT = 3
 ARRAY = 4
 MAP = 5
+TAG = 6
 
 _NULL = 0xF6
 

@@ -3,25 +3,9 @@
 Promises: lossless for every bit pattern (NaN, -0.0 and counters that wrap included); never longer than the plain
 words plus one byte; the decision is made on bits, with integers only, so that boards with single-precision floats
 and the Unix port with doubles write the same bytes. FORMAT.md specifies the result.
-
-The loops over words are viper on MicroPython and plain Python on CPython. There an int has 32 or 64 bits or no
-limit: the arithmetic is modulo 2^32 in a form that is right in all three.
 """
 
-import sys
-
-if sys.implementation.name == "micropython":
-    import micropython
-else:
-
-    class micropython:
-        """Stands in for the decorator that only MicroPython has."""
-
-        @staticmethod
-        def viper(function):
-            return function
-
-    ptr8 = ptr16 = None
+from uplink.points import FLOAT32, micropython, ptr8, width_of
 
 # How a column is written: its first byte. DECIMAL + d: integers k, value = k / 10^d.
 PLAIN = 0
@@ -30,66 +14,6 @@ CONSTANT = 2
 ROWS = 3
 DECIMAL = 16
 MAX_DECIMALS = 5
-
-# Kind of a point, low 3 bits; the bits above (<< 4) are the byte order: byte i of the word is wire byte i ^ order.
-BOOL = 0
-UINT16 = 1
-INT16 = 2
-WORD32 = 3
-FLOAT32 = 4
-KINDS = {"bool": BOOL, "uint16": UINT16, "int16": INT16, "uint32": WORD32, "int32": WORD32, "float32": FLOAT32}
-ORDERS = {"ABCD": 0, "BADC": 1, "CDAB": 2, "DCBA": 3}
-
-
-def kind_of(type_name, order):
-    """The kind of a point from its meta; `order` counts for 32-bit types only."""
-    kind = KINDS[type_name]
-    return kind | ORDERS[order] << 4 if kind >= WORD32 else kind
-
-
-def width_of(kind):
-    """Bytes that one value takes as a plain word; 0 for a bool, which takes a bit."""
-    kind &= 7
-    return 0 if kind == BOOL else 2 if kind < WORD32 else 4
-
-
-@micropython.viper
-def load_words(rows: ptr8, offsets: ptr16, count: int, at: int, kind: int, words: ptr8):
-    """Take the point's value out of every row: rows[offsets[i]] begins row i, `at` is the place in it (in bytes,
-    for bools in bits). words[4 * i:4 * i + 4] becomes the value as a big-endian 32-bit word, sign extended."""
-    order = kind >> 4
-    kind = kind & 7
-    for i in range(count):
-        o = int(offsets[i]) + at
-        w = 4 * i
-        if kind >= 3:
-            for b in range(4):
-                words[w + b] = rows[o + (b ^ order)]
-        elif kind:
-            sign = 0
-            if kind == 2 and int(rows[o]) > 127:
-                sign = 255
-            words[w] = sign
-            words[w + 1] = sign
-            words[w + 2] = rows[o]
-            words[w + 3] = rows[o + 1]
-        else:
-            o = int(offsets[i]) + (at >> 3)
-            words[w] = 0
-            words[w + 1] = 0
-            words[w + 2] = 0
-            words[w + 3] = (int(rows[o]) >> (at & 7)) & 1
-
-
-@micropython.viper
-def choose_rows(groups: ptr8, qualities: ptr8, count: int, group: int, places: ptr16, chosen: ptr16) -> int:
-    """Of `count` samples, the places of the good ones of a group go to `chosen`; returns how many."""
-    found = 0
-    for i in range(count):
-        if int(groups[i]) == group and int(qualities[i]) == 0:
-            chosen[found] = places[i]
-            found += 1
-    return found
 
 
 @micropython.viper
@@ -234,9 +158,9 @@ def find_decimals(words, count, numbers):
 class ColumnWriter:
     """Chooses the shortest form for one column and writes it."""
 
-    def __init__(self, max_count):
-        self.words = bytearray(4 * max_count)  # the caller loads the column's words here
-        self._numbers = bytearray(4 * max_count)
+    def __init__(self, words):
+        self.words = words  # bytes of 32-bit words; the caller loads a column there
+        self._numbers = bytearray(len(words))
 
     def choose(self, count, kind):
         """Decide for `count` >= 1 words of that kind; returns the size in bytes, mode byte included."""

@@ -17,8 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cbor2
-
 from fieldgate.broker import Broker, BrokerError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -114,17 +112,22 @@ def sizes() -> Iterator[str]:
     """Lines of the table of payload sizes on the reference data."""
     sys.path[:0] = [str(ROOT / "lib"), str(ROOT / "host_tests" / "fakes")]
     from reference_rows import POINTS, rows  # type: ignore[import-not-found]
-    from uplink.envelope import BatchEncoder, layout_of
+    from uplink.envelope import BatchEncoder
+    from uplink.points import layout_of
+    from uplink.typed import TypedEncoder
 
     yield "60 samples x 8 float32, bytes (per sample): quantised, raw"
     columns: dict[str, list[int]] = {}
     for raw in (False, True):
         kept = list(rows(raw))
-        encoder = BatchEncoder(0x9F3C12AA, 4096, 64)
-        encoder.begin(7, b"\xa1\xb2\xc3\xd4", {0: layout_of(POINTS)}, 123456, 0, 5000)
-        for time, row in kept:
-            assert encoder.sample(0, 0, 0, 5000 + time, row)
         base_ms = 1795313755000
+        ours = []
+        for make in (TypedEncoder, BatchEncoder):
+            encoder = make(0x9F3C12AA, 4096, 64)
+            encoder.begin(7, b"\xa1\xb2\xc3\xd4", {0: layout_of(POINTS)}, 123456, 0, 5000)
+            for time, row in kept:
+                assert encoder.sample(0, 0, 0, 5000 + time, row)
+            ours.append(bytes(encoder.finish(base_ms)))
         values = [[_shortest(value) for value in struct.unpack(">8f", row)] for _, row in kept]
         named = [
             {"t": base_ms + time, **{point["name"]: value for point, value in zip(POINTS, row)}}
@@ -132,12 +135,11 @@ def sizes() -> Iterator[str]:
         ]
         times = [time for time, _ in kept]
         columnar = {"t0": base_ms, "t": times, **{p["name"]: list(column) for p, column in zip(POINTS, zip(*values))}}
-        typed = [cbor2.CBORTag(85, struct.pack("<60f", *column)) for column in zip(*values)]
         for name, payload in (
             ("JSON, one object per sample", json.dumps(named, separators=(",", ":")).encode()),
             ("JSON, columns", json.dumps(columnar, separators=(",", ":")).encode()),
-            ("CBOR typed arrays", cbor2.dumps([base_ms, times, *typed])),
-            ("Fieldgate batch", bytes(encoder.finish(base_ms))),
+            ("Fieldgate, typed arrays", ours[0]),
+            ("Fieldgate, columns (default)", ours[1]),
         ):
             columns.setdefault(name, []).append(len(payload))
     for name, (quantised, raw_size) in columns.items():

@@ -1,4 +1,4 @@
-"""Reads the CBOR batches that a box publishes (lib/uplink/FORMAT.md), with the retained meta only.
+"""Reads the CBOR batches that a box publishes (lib/uplink/FORMAT.md), columns and typed arrays, with the meta only.
 
 Promises: exact. A sample's values are the words that were on the wire, as unsigned integers of the type's width;
 `number` turns one into a Python number, bit for bit. Rubbish raises EnvelopeError: one line that says what is wrong.
@@ -10,9 +10,12 @@ import io
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import cbor2
+
+from fieldgate.typed import TAGS, Arrays, is_typed, unnamed
 
 FORMAT = 1
 
@@ -125,11 +128,17 @@ def _load(payload: bytes) -> dict[int, Any]:
         raise EnvelopeError(f"not CBOR: {error}") from None
     if stream.tell() != len(payload):
         raise EnvelopeError(f"{len(payload) - stream.tell()} bytes after the end")
-    if not isinstance(top, dict) or top.get(0) is None:
+    version = top.get("format" if is_typed(top) else 0) if isinstance(top, dict) else None
+    if version is None:
         raise EnvelopeError("not a batch: no map with a format version")
-    if top[0] != FORMAT:
-        raise EnvelopeError(f"format {top[0]}, this program reads {FORMAT}")
-    return top
+    if version != FORMAT:
+        raise EnvelopeError(f"format {version!r:.40}, this program reads {FORMAT}")
+    if not is_typed(top):
+        return top
+    try:
+        return unnamed(top)
+    except ValueError as error:
+        raise EnvelopeError(str(error)) from None
 
 
 def _header(top: dict[int, Any]) -> Batch:
@@ -150,31 +159,50 @@ def _groups(top: dict[int, Any]) -> dict[int, Any]:
 
 
 def _samples(batch: Batch, group: int, parts: Any, points: list[dict[str, Any]]) -> Iterator[Sample]:
-    times, runs, *columns = _list(parts, 2)
-    qualities = list(_qualities(_bytes(runs), batch.count))
-    steps = _deltas(_bytes(times), len(qualities))
-    good = qualities.count(0)
-    rows: Iterator[tuple[int, ...]] = iter(_rows(columns, points, good) if good else [])
-    time = 0
-    for quality, step in zip(qualities, steps, strict=True):
-        time += _signed(step)
+    if isinstance(parts, Arrays):
+        times, qualities = parts.times, parts.qualities
+        good = qualities.count(0)
+        if len(times) > batch.count:
+            raise EnvelopeError(f"more samples than the {batch.count} records announced")
+        rows = iter(_typed_rows(parts, points, good) if good else [])
+    else:
+        steps, runs, *columns = _list(parts, 2)
+        qualities = list(_qualities(_bytes(runs), batch.count))
+        times = list(accumulate(_signed(step) for step in _deltas(_bytes(steps), len(qualities))))
+        good = qualities.count(0)
+        rows = iter(_rows(columns, points, good) if good else [])
+    for quality, time in zip(qualities, times, strict=True):
         words = next(rows) if quality == 0 else ()
         yield Sample(group, batch.uptime_ms + time, _utc(batch, time), quality, words)
+
+
+def _typed_rows(parts: Arrays, points: list[dict[str, Any]], count: int) -> list[tuple[int, ...]]:
+    if parts.rows:
+        return _whole_rows(parts.rows, points, count)
+    kinds = [point["type"] for point in points]
+    if len(kinds) != len(parts.columns) or any(
+        kind not in TAGS[tag][1] or len(words) != count for kind, (tag, words) in zip(kinds, parts.columns)
+    ):
+        raise EnvelopeError(f"the columns are not {count} values of each of the meta's {len(points)} points")
+    return list(zip(*(words for _, words in parts.columns), strict=True)) or [()] * count
 
 
 def _rows(columns: list[Any], points: list[dict[str, Any]], count: int) -> list[tuple[int, ...]]:
     """The good samples: a tuple of words each."""
     if len(columns) == 1 and _bytes(columns[0])[:1] == bytes([ROWS]):
-        data = _bytes(columns[0])[1:]
-        size, rest = divmod(len(data), count)
-        if rest:
-            raise EnvelopeError(f"{len(data)} bytes are not {count} rows")
-        rows = [data[i * size : (i + 1) * size] for i in range(count)]
-        return [tuple(_word_of_row(row, point) for point in points) for row in rows]
+        return _whole_rows(_bytes(columns[0])[1:], points, count)
     if len(columns) != len(points):
         raise EnvelopeError(f"{len(columns)} columns, the meta has {len(points)} points")
     words = (_column(_bytes(column), point["type"], count) for column, point in zip(columns, points))
-    return list(zip(*words, strict=True))
+    return list(zip(*words, strict=True)) or [()] * count
+
+
+def _whole_rows(data: bytes, points: list[dict[str, Any]], count: int) -> list[tuple[int, ...]]:
+    size, rest = divmod(len(data), count)
+    if rest:
+        raise EnvelopeError(f"{len(data)} bytes are not {count} rows")
+    rows = [data[i * size : (i + 1) * size] for i in range(count)]
+    return [tuple(_word_of_row(row, point) for point in points) for row in rows]
 
 
 def _word_of_row(row: bytes, point: dict[str, Any]) -> int:
