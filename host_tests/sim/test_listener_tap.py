@@ -2,6 +2,7 @@
 
 import line as wire
 from clock import Clock, VirtualLoop
+from ear import Ear
 from modbus.bus import Bus
 from modbus.line import Line
 from modbus.overhear import PlanFeed, Tap
@@ -9,48 +10,6 @@ from modbus.plan import Plan
 from rig import Rand, unit
 
 HEAP_KB = 8000
-
-
-class Ear:
-    """The port of the listening box: gets every byte of the line, and must not be asked to send."""
-
-    rest_ms = 0
-
-    def __init__(self, line):
-        self.line = line
-        self.heard = []  # (ns, byte)
-        self.sent = 0
-        put = line._put
-        line_send = line.send
-
-        def both(begin, data):
-            put(begin, data)
-            self.add(begin, data)
-
-        def send(frame):
-            self.add(line.clock.us * 1000, frame)
-            line_send(frame)
-
-        line._put = both
-        line.send = send
-
-    def add(self, begin, data):
-        for i, byte in enumerate(data):
-            self.heard.append((begin + (i + 1) * self.line.char_ns, byte))
-
-    def send(self, frame):
-        self.sent += 1
-
-    def available(self):
-        now = self.line.clock.us * 1000
-        return len([1 for ns, _ in self.heard if ns <= now])
-
-    def receive_into(self, buf, n):
-        n = min(n, self.available())
-        for i in range(n):
-            buf[i] = self.heard[i][1]
-        del self.heard[:n]
-        return n
 
 
 class Pair:

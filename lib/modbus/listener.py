@@ -56,6 +56,7 @@ class Listener:
         self.orphans = 0  # sound replies to requests that were not heard
         self.stray_bytes = 0  # in no frame
         self.unlearned = 0  # reads for which there was no room
+        self.last_id = 0  # unit of the last sound frame
         self._clock = clock
         self._on_pair = on_pair
         self._on_request = on_request
@@ -78,6 +79,11 @@ class Listener:
         """The line is silent: what is not complete now will never be."""
         if self._n:
             self._parse(True)
+
+    @property
+    def waits(self):
+        """True while a request has no reply yet, or a frame is not complete."""
+        return self._request is not None or self._n > 0
 
     def _parse(self, final):
         """Use up all that can be told of the bytes in the buffer."""
@@ -126,6 +132,7 @@ class Listener:
                 short = True
             elif length and sound(buf, i, length):
                 self.frames = (self.frames + 1) & _MASK
+                self.last_id = buf[i]
                 if kind == 0:
                     self._asked(i, length)
                 elif kind == 1:

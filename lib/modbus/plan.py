@@ -65,16 +65,18 @@ class Plan:
 
     line: modbus.line.Line. units: list of dicts in the form of ot.json, checked before.
     splits: addresses at which reads must not be merged, as (unit id, fc, address): what
-    earlier refusals have taught (`splits` of a plan). first_group: number of the first read.
-    Raises PlanError when there is too much for the bus or there are more than 255 reads.
+    earlier refusals have taught (`splits` of a plan). first_group: number of the first read;
+    end_group: the first number that is not this plan's. Raises PlanError when there is too much for
+    the bus or there are more reads than numbers.
     """
 
-    def __init__(self, line, units, splits=(), first_group=0):
+    def __init__(self, line, units, splits=(), first_group=0, end_group=MAX_GROUPS):
         self.line = line
         self.units = []
         self.reads = []
         self.splits = list(splits)
         self.first_group = first_group
+        self.end_group = end_group
         for config in units:
             unit = Unit(config, len(self.units))
             self.units.append(unit)
@@ -107,8 +109,9 @@ class Plan:
 
     def _add(self, unit, fc, address, count, period_ms, points, frame=None):
         group = self.first_group + len(self.reads)
-        if group >= MAX_GROUPS:
-            raise PlanError("%s: found more than %d reads, allowed %d" % (self.line.name, MAX_GROUPS, MAX_GROUPS))
+        if group >= self.end_group:
+            n = self.end_group - self.first_group
+            raise PlanError("%s: found more than %d reads, allowed %d" % (self.line.name, n, n))
         read = Read(group, unit, fc, address, count, period_ms, points, self.line, frame)
         self.reads.append(read)
         return read
@@ -153,14 +156,15 @@ class Plan:
             phases.append(min(read.period_ms, _SPREAD_LIMIT_MS) * k // counts[read.period_ms])
         return phases
 
-    def split(self, read):
-        """Replace a refused read by two; returns the address of the second, or None if it cannot be split.
+    def split(self, read, near=None):
+        """Replace a read by two; returns the address of the second, or None if it cannot be split.
 
-        The two get new group numbers; the old number is not used again in this plan. Every
-        point goes to one of them. Points that overlap stay together.
+        They meet at the point nearest to the address `near`, or to the middle. The two get new group
+        numbers; the old number is not used again in this plan. Every point goes to one of them.
+        Points that overlap stay together.
         """
-        at = _middle(read)
-        if at is None or self.first_group + len(self.reads) + 2 > MAX_GROUPS:
+        at = _boundary(read, read.address + read.count // 2 if near is None else near)
+        if at is None or self.first_group + len(self.reads) + 2 > self.end_group:
             return None
         read.active = False
         for low in (True, False):
@@ -182,14 +186,13 @@ def _classes(points):
     return [(key[0], key[1], sorted(classes[key], key=lambda point: point["address"])) for key in sorted(classes)]
 
 
-def _middle(read):
-    """Address of a point that begins behind the end of all points before it, nearest to the middle."""
+def _boundary(read, near):
+    """Address of a point that begins behind the end of all points before it, nearest to `near`."""
     best = None
     end = read.address
-    middle = read.address + read.count // 2
     for point in read.points:
         address = point["address"]
-        if address > read.address and address >= end and (best is None or abs(address - middle) < abs(best - middle)):
+        if address > read.address and address >= end and (best is None or abs(address - near) < abs(best - near)):
             best = address
         end = max(end, address + _WORDS[point["type"]])
     return best

@@ -55,8 +55,7 @@ class Rs485:
     rest_ms = 1  # bytes are seen when the operating system gets round to it
 
     def __init__(self, wiring, baud, serial_format):
-        if baud not in _SPEEDS:
-            raise ValueError("baud: found %s, allowed %s" % (baud, " ".join(str(b) for b in sorted(_SPEEDS))))
+        _check(baud)
         self.path = wiring.get("device") or os.getenv(wiring["device_env"])
         if not self.path:
             raise OSError(errno.ENOENT, "RS-485 port: %s names no device" % wiring["device_env"])
@@ -66,6 +65,14 @@ class Rs485:
         self._at = 0
         self._end = 0
         self._file = None
+        self._open()
+
+    def tune(self, baud, serial_format):
+        """Use this setting from now on; the device is opened anew. OSError, ValueError for a baud rate."""
+        _check(baud)
+        self.close()
+        self._speed = _SPEEDS[baud]
+        self._format = _FORMATS[serial_format]
         self._open()
 
     def _open(self):
@@ -147,3 +154,8 @@ class Rs485:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _check(baud):
+    if baud not in _SPEEDS:
+        raise ValueError("baud: found %s, allowed %s" % (baud, " ".join(str(b) for b in sorted(_SPEEDS))))

@@ -28,10 +28,7 @@ class Rs485:
     rest_ms = 0  # bytes are seen when they arrive
 
     def __init__(self, wiring, baud, serial_format):
-        stop = int(serial_format[2])
-        parity = _PARITY[serial_format[1]]
-        # Rounded up, so that the timer never comes before the last stop bit has left.
-        self._char_us = -(-(9 + stop + (parity is not None)) * 1000000 // baud)
+        parity, stop = self._frame(baud, serial_format)
         self._driver = None
         if wiring.get("de") is not None:
             self._off = 1 - wiring.get("de_active", 1)
@@ -53,6 +50,18 @@ class Rs485:
         self.available = self._uart.any
         if self._driver is None:
             self.send = self._uart.write  # 25 us less than through a method
+
+    def tune(self, baud, serial_format):
+        """Use this setting from now on; what has arrived is lost. Nothing may be on its way out."""
+        parity, stop = self._frame(baud, serial_format)
+        self._uart.init(baud, bits=8, parity=parity, stop=stop)
+
+    def _frame(self, baud, serial_format):
+        stop = int(serial_format[2])
+        parity = _PARITY[serial_format[1]]
+        # Rounded up, so that the timer never comes before the last stop bit has left.
+        self._char_us = -(-(9 + stop + (parity is not None)) * 1000000 // baud)
+        return parity, stop
 
     def send(self, frame):
         """Start to transmit the whole frame (a bytearray of at most 256 bytes)."""
