@@ -12,6 +12,7 @@ import sys  # noqa: E402
 import board  # noqa: E402
 
 CRASH_FILE = "crash.txt"
+RESTART = 6
 
 
 def part(name):
@@ -31,38 +32,44 @@ class Parts:
         self.flash = part("storage").open_flash(board.FLASH)
         rs485 = part("uart_rs485").Rs485
         self.ports = [rs485(board.RS485[bus["port"]], bus["baud"], bus["serial_format"]) for bus in ot["buses"]]
+        self.rs485 = len(board.RS485)
+        self.console = part("console").open_console()
         self.watchdog = part("watchdog").Watchdog(board.WATCHDOG_MS, self.clock)
 
 
 def load():
-    """Both halves of the configuration; the code that checked them is gone from memory afterwards."""
-    from gateway import config
+    """Both halves of the configuration and the seconds of their trial; the code that checked them is gone then."""
+    from gateway import config, revisions
 
-    halves = config.load("", len(board.RS485))
+    folder, trial_s, line = revisions.start()
+    if line:
+        print(line)
+    halves = config.load(folder, len(board.RS485))
     config.forget()
-    return halves
+    return halves + (trial_s,)
 
 
 def main():
-    """Returns the exit status: 2 configuration, 3 hardware, 4 flash log, 5 ours; the lines printed say what to do."""
+    """Returns the exit status: 2 configuration, 3 hardware, 4 flash log, 5 ours, 6 start again."""
     from flashlog.layout import LogMismatch
     from gateway.errors import ConfigError
 
     try:
-        ot, it = load()
+        ot, it, trial_s = load()
         from gateway.app import Gateway, make_plans
 
         plans = make_plans(ot)
         gateway = Gateway(Parts(ot), plans, ot, it)
+        gateway.trial_s = trial_s
     except ConfigError as error:
         print(error)
-        return 2
+        return undo(2)
     except LogMismatch as error:
         print(
             "flash log: %s; nothing was changed. To begin a new log save this one, then remove it (virtual board: the "
             "flash file; pinned blocks: the folder log)" % error
         )
-        return 4
+        return undo(4)
     except (OSError, ValueError) as error:
         text = error.args[-1]  # the ports put it last, behind the error number
         print(
@@ -70,25 +77,43 @@ def main():
             if isinstance(text, str)
             else "flash or file system failed (errno %s): check its space and health" % text
         )
-        return 3
+        return undo(3)
     del ot, it, plans
     gc.threshold(-1)  # from now on in pauses of the bus, see gateway.keeper
     return run(gateway)
 
 
+def undo(status):
+    """A configuration on trial with which the box cannot start: the one before comes back. Else `status`."""
+    from gateway import revisions
+
+    if revisions.roll_back("the box could not start with it"):
+        print("config: the box cannot start with it, the configuration before is back")
+        return RESTART
+    return status
+
+
 def run(gateway):
     """Run until something ends it; returns the exit status."""
+    from gateway.app import Restart
+
     try:
         asyncio.run(gateway.run())
     except KeyboardInterrupt:
         print("stopped by the keyboard; what was not in flash yet is lost (at most one block)")
         return 0
+    except Restart:
+        return RESTART
     except Exception as error:  # a mistake of ours: one line for the technician, the rest for whoever mends it
         with open(CRASH_FILE, "w") as file:
             sys.print_exception(error, file)
         print("internal error: %s: %s (details in %s)" % (type(error).__name__, error, CRASH_FILE))
-    return 5
+    return undo(5)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    while True:
+        status = main()
+        if status != RESTART:
+            sys.exit(status)
+        part("power").reset()  # a board starts anew here; the virtual one comes back

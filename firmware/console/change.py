@@ -1,0 +1,116 @@
+"""Verbs that put a candidate into use and take it back: check, commit, confirm, rollback, discard, reboot."""
+
+from console import audit_chain as chain
+from console import verbs
+from console.verbs import Refused
+from gateway import revisions
+from gateway.errors import ConfigError
+
+_MINUTES = 10
+_MAX_MINUTES = 60
+
+
+def check(shell, words):
+    """Every mistake on a line of its own; else what the candidate costs."""
+    if not revisions.has_candidate():
+        raise Refused(verbs.CHECK, "no candidate: change something with set first")
+    from gateway import app, config  # the tables of gateway.rules are loaded for this only
+
+    try:
+        ot, it = config.load(revisions.EDIT, shell.gateway.rs485)
+        plans = app.make_plans(ot)
+    except ConfigError as error:
+        for line in error.lines:
+            yield line
+        raise Refused(verbs.CHECK, "%d mistakes: mend them with set, or discard" % len(error.lines))
+    finally:
+        config.forget()
+    records = 0
+    for plan in plans:
+        share = plan.share_permille()
+        yield "%s: %d units in %d reads use %d.%d %% of the bus" % (
+            plan.line.name,
+            len(plan.units),
+            len(plan.reads),
+            share // 10,
+            share % 10,
+        )
+        records += sum([86400000 // read.period_ms for read in plan.reads])
+    yield "about %d records a day" % records
+
+
+def commit(shell, words):
+    """commit [minutes]"""
+    minutes = _MINUTES
+    if words:
+        if len(words) > 1 or not words[0].isdigit() or not 1 <= int(words[0]) <= _MAX_MINUTES:
+            raise Refused(verbs.VALUE, "minutes: found %s, allowed 1..%d" % (" ".join(words), _MAX_MINUTES))
+        minutes = int(words[0])
+    if revisions.on_trial():
+        raise Refused(verbs.BUSY, "a trial runs: type confirm or rollback first")
+    yield from check(shell, [])
+    for line in revisions.changes():
+        shell.need(half_of(line))
+    number = revisions.commit(shell.who(), chain.when(shell), minutes * 60)
+    chain.note(shell, "commit of revision %d" % number)
+    yield "revision %d is on trial from the next start: type confirm within %d minutes" % (number, minutes)
+    yield "the gateway starts again now"
+    shell.gateway.restart()
+
+
+def half_of(change):
+    """The half that a line of `diff` is about."""
+    from console import keys
+
+    name = change.split(":")[0]
+    if name in ("ot half", "it half"):
+        return name[:2]
+    return keys.find(name).half
+
+
+def confirm(shell, words):
+    """confirm"""
+    if not revisions.confirm():
+        raise Refused(verbs.CHECK, "nothing is on trial")
+    shell.gateway.trial_over()
+    chain.note(shell, "confirm")
+    yield "revision %d is kept" % revisions.now().current
+
+
+def rollback(shell, words):
+    """rollback [revision]"""
+    if not words:
+        if revisions.roll_back("by " + shell.who()):
+            chain.note(shell, "rollback")
+            yield "revision %d is back" % revisions.now().current
+            yield "the gateway starts again now"
+            shell.gateway.restart()
+            return
+        for number in sorted(revisions.numbers()):
+            about = revisions.about(number)
+            yield "%d: %s, %d changes" % (number, about[0] if about else "incomplete", max(0, len(about) - 1))
+        raise Refused(verbs.VALUE, "nothing is on trial: name the revision to go back to")
+    if not words[0].isdigit() or int(words[0]) not in revisions.numbers():
+        raise Refused(verbs.VALUE, "no revision %s: type rollback to list them" % words[0])
+    for half in ("ot", "it"):
+        shell.need(half)
+    if revisions.has_candidate():
+        raise Refused(verbs.BUSY, "a candidate waits: commit or discard it first")
+    revisions.edit(int(words[0]))
+    revisions.note_change("ot half: from revision %s by %s" % (words[0], shell.who()))
+    revisions.note_change("it half: from revision %s by %s" % (words[0], shell.who()))
+    yield "revision %s is the candidate: type check, then commit" % words[0]
+
+
+def discard(shell, words):
+    """discard"""
+    if not revisions.has_candidate():
+        raise Refused(verbs.CHECK, "no candidate")
+    revisions.forget_candidate()
+    yield "the candidate is gone; what runs is unchanged"
+
+
+def reboot(shell, words):
+    """reboot"""
+    yield "the gateway starts again now"
+    shell.gateway.restart()

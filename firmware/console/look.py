@@ -1,0 +1,181 @@
+"""Verbs that look: status, bus, log, about. Every answer fits a screen, and a fault comes with the next step."""
+
+from console import manual, verbs
+from gateway import revisions, telemetry
+from gateway import schema as schemas
+from modbus.evidence import CRC_ERRORS, EXCEPTIONS, REQUESTS, TIMEOUTS
+
+_UP = 3  # uplink.session.UP
+_SAMPLE_BYTES = 24  # of a small sample in the log, for the outage forecast
+
+
+def status(shell, words):
+    """Worst first: 0 fault, 1 to look at, 2 good."""
+    gateway = shell.gateway
+    lines = []
+    for bus in gateway.buses:
+        _bus_state(lines, gateway, bus)
+    _log_state(lines, gateway)
+    session = gateway.session
+    if session.state == _UP:
+        lines.append((2, "broker: connected, %d messages acknowledged" % session.acked))
+    else:
+        lines.append((0, "broker: %s: see help set mqtt" % (session.last_error or "no connection yet")))
+    utc_ms = gateway.clock.utc_ms()
+    if utc_ms is None:
+        lines.append((1, "clock: not set; samples wait for it, none is lost: set time_servers"))
+    else:
+        lines.append((2, "clock: %s UTC" % utc_text(utc_ms)))
+    if revisions.on_trial():
+        lines.append((1, "config: revision %d is on trial: type confirm to keep it" % revisions.now().current))
+    if revisions.has_candidate():
+        lines.append((1, "config: a candidate waits: type diff, then commit or discard"))
+    for rank, line in sorted(lines):
+        yield ("!! ", "!  ", "   ")[rank] + line
+
+
+def _bus_state(lines, gateway, bus):
+    name = bus.line.name
+    silent = [health.unit for health in bus.scheduler.health if health.quarantined]
+    if bus.scheduler.fault:
+        lines.append((0, "bus %s: no unit answers: check cable, A/B polarity, baud: type bus" % name))
+        return
+    now = gateway.clock.ticks_ms()
+    for health in bus.scheduler.health:
+        if health.quarantined:
+            since_s = max(0, gateway.clock.ticks_diff(now, health.since_ms) // 1000)
+            unit = health.unit
+            lines.append((0, "unit %s (%d): silent for %d s: type bus %s" % (unit.name, unit.unit_id, since_s, name)))
+    totals = bus.evidence.totals()
+    bad = totals[TIMEOUTS] + totals[CRC_ERRORS]
+    rank = 1 if bad * 100 > totals[REQUESTS] and not silent else 2
+    lines.append(
+        (rank, "bus %s: %d of %d units answer, %d reads, %d failed" % (
+            name, len(bus.plan.units) - len(silent), len(bus.plan.units), totals[REQUESTS], bad,
+        ))
+    )  # fmt: skip
+
+
+def _log_state(lines, gateway):
+    log, stats = gateway.log, gateway.log.stats
+    if stats.retired or stats.damaged:
+        lines.append((1, "log: %d sectors out of use, %d records damaged: type log" % (stats.retired, stats.damaged)))
+    if stats.dropped or gateway.recorder.dropped_total:
+        dropped = stats.dropped + gateway.recorder.dropped_total
+        lines.append((0, "log: %d records dropped, it was full: type log" % dropped))
+    lines.append((2, "log: %d records wait for the broker" % log.depth()))
+
+
+def bus(shell, words):
+    """A row for each unit, then what to check."""
+    found = [bus for bus in shell.gateway.buses if not words or bus.line.name == words[0]]
+    if not found:
+        names = " ".join([bus.line.name for bus in shell.gateway.buses])
+        raise verbs.Refused(verbs.VALUE, "no bus %s: there is %s" % (words[0], names))
+    for bus in found:
+        line = bus.line
+        yield "%s: %d baud %s, efficiency %d.%d %%" % (
+            (line.name, line.baud, line.serial_format) + divmod(bus.evidence.efficiency_permille(), 10)
+        )
+        yield "unit             id state   requests timeouts   crc exceptions  ms mean"
+        for unit, tally, health in zip(bus.plan.units, bus.evidence.tallies, bus.scheduler.health):
+            counts = tally.counts
+            yield "%-15s %3d %-7s %8d %8d %5d %10d %8d" % (
+                unit.name[:15],
+                unit.unit_id,
+                "silent" if health.quarantined else "ok",
+                counts[REQUESTS],
+                counts[TIMEOUTS],
+                counts[CRC_ERRORS],
+                counts[EXCEPTIONS],
+                tally.mean_us() // 1000,
+            )
+        for hint in _hints(bus):
+            yield from manual.wrapped("-> " + hint)
+
+
+def _hints(bus):
+    """What the counters say, in words; nothing when all is well."""
+    health = bus.scheduler.health
+    silent = [each for each in health if each.quarantined]
+    if len(silent) == len(health):
+        yield (
+            "no unit answers: is the cable in, A and B not swapped, are baud and format right?"
+            if len(health) > 1
+            else "the only unit does not answer: its power, address, cable, A and B, baud and format"
+        )
+        return
+    for each in silent:
+        yield "%s: no answer, the others are fine: check its power, and its address %d" % (
+            each.unit.name,
+            each.unit.unit_id,
+        )
+    noisy = []
+    for unit, tally in zip(bus.plan.units, bus.evidence.tallies):
+        if tally.counts[CRC_ERRORS] * 50 > tally.counts[REQUESTS]:
+            noisy.append(unit.name)
+    if len(noisy) == len(health) and noisy:
+        yield "damaged replies from all units: termination (120 ohm at both ends), shield, parity"
+    elif noisy:
+        yield "damaged replies from %s only: its stub, its ground, its parity" % " ".join(noisy)
+    if bus.engine.stray_bytes:
+        yield "%d stray bytes: noise, a missing bias, or a second client on the line" % bus.engine.stray_bytes
+
+
+def log(shell, words):
+    """What waits, and what the rate of the last minutes means."""
+    gateway = shell.gateway
+    log, stats = gateway.log, gateway.log.stats
+    yield "%d sectors of 4 KB, %d retired; %d records wait for the broker" % (log.sectors, stats.retired, log.depth())
+    yield "dropped: %d by a full log, %d for want of RAM; damaged: %d" % (
+        stats.dropped,
+        gateway.recorder.dropped_total,
+        stats.damaged,
+    )
+    seconds = max(1, (gateway.uptime.ms() - gateway.started_ms) // 1000)
+    rate = gateway.recorder.records * 10 // seconds
+    yield "%d records taken since the start, %d.%d a second; %d erases" % (
+        gateway.recorder.records,
+        rate // 10,
+        rate % 10,
+        stats.erases,
+    )
+    if rate:
+        minutes = log.sectors * 4000 // _SAMPLE_BYTES * 10 // rate // 60
+        yield "an outage of about %d h %d min fits in at this rate (%d bytes a record)" % (
+            minutes // 60,
+            minutes % 60,
+            _SAMPLE_BYTES,
+        )
+
+
+def about(shell, words):
+    """Who the box is and what it runs."""
+    gateway = shell.gateway
+    now = revisions.now()
+    yield "Fieldgate %s, box %s, boot %d" % (telemetry.FIRMWARE, gateway.box, gateway.boot)
+    yield "schema %s, ot %s, it %s" % (
+        schemas.hex_of(gateway.schema),
+        "revision %d %s" % gateway.halves[0],
+        "revision %d %s" % gateway.halves[1],
+    )
+    yield "configuration %s%s" % (
+        "%d" % now.current if now.current else "as delivered",
+        " on trial" if revisions.on_trial() else "",
+    )
+
+
+def utc_text(utc_ms):
+    """2026-11-23 23:30:05, without the time module: days to a date by Howard Hinnant's civil_from_days."""
+    seconds = utc_ms // 1000
+    days, seconds = seconds // 86400, seconds % 86400
+    z = days + 719468
+    era = z // 146097
+    doe = z - era * 146097
+    yoe = (doe - doe // 1460 + doe // 36524 - doe // 146096) // 365
+    doy = doe - (365 * yoe + yoe // 4 - yoe // 100)
+    mp = (5 * doy + 2) // 153
+    month = mp + 3 if mp < 10 else mp - 9
+    year = yoe + era * 400 + (1 if month <= 2 else 0)
+    clock = (seconds // 3600, seconds // 60 % 60, seconds % 60)
+    return "%d-%02d-%02d %02d:%02d:%02d" % ((year, month, doy - (153 * mp + 2) // 5 + 1) + clock)

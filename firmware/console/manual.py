@@ -1,0 +1,73 @@
+"""What the verbs do: one table for `help`, `verb ?` and CONSOLE.md (made by `fieldgate console-manual`)."""
+
+from console import verbs
+
+# verb: (what may follow it, what it does, examples)
+TEXTS = {
+    "help": ("[verb]", "list the verbs, or explain one", ("help commit",)),
+    "status": ("", "machine side, log, network and clock on one screen, worst first", ("status",)),
+    "bus": ("[name]", "counters of every unit, and what to check at those that fail", ("bus", "bus line1")),
+    "log": ("", "the flash log: what waits, how full, how worn", ("log",)),
+    "about": ("", "box, firmware, schema and configuration", ("about",)),
+    "watch": (
+        "[unit[.point]] [lines]",
+        "values as they are read, until Ctrl-C",
+        ("watch meter", "watch plc.cycles 10"),
+    ),
+    "show": ("[key]", "the configuration, or the part below a key; of the candidate if there is one", ("show line1",)),
+    "set": (
+        "key value",
+        "change a value in the candidate; + adds a bus, unit or point; ? for the value tells what is allowed",
+        ("set line1.baud 9600", "set line1.+pump.unit_id 7", "set place.site lyon", "set line1.baud ?"),
+    ),
+    "unset": ("key", "remove a key, so that its default holds, or a whole unit or point", ("unset line1.pump",)),
+    "diff": ("", "what the candidate changes", ("diff",)),
+    "discard": ("", "drop the candidate", ("discard",)),
+    "check": ("", "check the candidate as a whole: mistakes, share of the bus, bytes", ("check",)),
+    "commit": (
+        "[minutes]",
+        "use the candidate on trial: without confirm the old configuration comes back (10 minutes)",
+        ("commit", "commit 2"),
+    ),
+    "confirm": ("", "keep the configuration that is on trial", ("confirm",)),
+    "rollback": ("[revision]", "end the trial at once, or make an older revision the candidate", ("rollback 3",)),
+    "dump": (
+        "[ot|it]",
+        "the configuration as set lines, to paste into another box; secrets are left out",
+        ("dump ot",),
+    ),
+    "load": ("ot|it file", "take a half from a file on the box (mpremote cp) as candidate", ("load ot new-ot.json",)),
+    "login": ("ot|it|viewer", "say who you are; the password is asked for", ("login ot",)),
+    "logout": ("", "forget who you are", ("logout",)),
+    "who": ("", "who is logged in, and which roles have passwords", ("who",)),
+    "password": ("ot|it|viewer", "set the password of a role", ("password ot",)),
+    "audit": ("[verify]", "the record of logins and changes, or a check of its chain", ("audit", "audit verify")),
+    "reboot": ("", "write everything to flash and start again", ("reboot",)),
+}
+
+_WIDTH = 78
+
+
+def help(shell, words):
+    """help [verb]"""
+    if not words:
+        yield from wrapped("verbs: " + " ".join(sorted(TEXTS)))
+        yield "A beginning is enough; Tab completes; Ctrl-C stops. More: help verb, or verb ?"
+        return
+    verb = verbs.find(words[0])
+    if not isinstance(verb, str):
+        raise verbs.Refused(verbs.UNKNOWN, "no verb %s: type help" % words[0][:20])
+    usage, what, examples = TEXTS[verb]
+    yield "%s %s" % (verb, usage)
+    yield from wrapped("  " + what)
+    for example in examples:
+        yield "  example: " + example
+
+
+def wrapped(text):
+    """`text` in lines of at most 78 columns."""
+    while len(text) > _WIDTH:
+        at = text.rfind(" ", 0, _WIDTH + 1)
+        yield text[:at]
+        text = "  " + text[at + 1 :]
+    yield text

@@ -1,0 +1,75 @@
+"""Answers MicroPython's raw REPL protocol from inside the loop, for `mpremote resume exec "import console; ..."`.
+
+Protocol (MicroPython documentation, reference/repl): Ctrl-A enters, code ends with Ctrl-D, the answer is "OK", output,
+Ctrl-D, errors, Ctrl-D, ">". Only `console.run('...')` is run, and nothing else stops: code cannot run beside the loop.
+What is an ERR goes to the errors, which makes mpremote end with a status other than 0.
+"""
+
+from console import verbs
+
+_MAX_CODE_BYTES = 512
+_BANNER = "raw REPL; CTRL-B to exit\r\n>"
+_REFUSED = 'refused while the gateway runs: only  import console; console.run("status")'
+
+
+async def serve(shell, sleep_ms):
+    """Until Ctrl-B."""
+    await shell.write("\r\n" + _BANNER, sleep_ms)
+    code = bytearray()
+    while True:
+        byte = await shell.key(sleep_ms)
+        if byte == 2:
+            await shell.write("\r\n> ", sleep_ms)
+            return
+        if byte == 3:
+            code = bytearray()
+        elif byte == 1:
+            code = bytearray()
+            await shell.write("\r\n" + _BANNER, sleep_ms)
+        elif byte == 5:
+            # Raw paste is asked for by Ctrl-E A Ctrl-A: answer that it is known but not offered.
+            await shell.key(sleep_ms)
+            await shell.key(sleep_ms)
+            await shell.write("R\x00", sleep_ms)
+        elif byte == 4:
+            await _run(shell, bytes(code), sleep_ms)
+            code = bytearray()
+        elif len(code) < _MAX_CODE_BYTES:
+            code.append(byte)
+
+
+def line_of(code):
+    """The line in `console.run('line')`, None when the code is something else."""
+    text = str(code, "utf-8") if all([byte < 128 for byte in code]) else ""
+    for part in text.replace("\n", ";").split(";"):
+        part = part.strip()
+        if part in ("", "import console"):
+            continue
+        if part[:12] != "console.run(" or part[-1:] != ")":
+            return None
+        inner = part[12:-1].strip()
+        if len(inner) > 1 and inner[0] in "'\"" and inner[-1] == inner[0] and inner[0] not in inner[1:-1]:
+            return inner[1:-1]
+        return None
+    return None
+
+
+async def _run(shell, code, sleep_ms):
+    line = line_of(code)
+    errors = []
+
+    async def say(text):
+        if text[:4] == "ERR ":
+            errors.append(text)
+        else:
+            await shell.write(text + "\r\n", sleep_ms)
+
+    async def ask(question, sleep_ms):
+        raise verbs.Refused(verbs.MISSING, "this asks for something: use a terminal, mpremote resume repl")
+
+    await shell.write("OK", sleep_ms)
+    if line:
+        await shell.answer(line, say, ask, sleep_ms)
+    elif code.strip():
+        errors.append(_REFUSED)
+    await shell.write("\x04" + "".join([text + "\r\n" for text in errors]) + "\x04>", sleep_ms)

@@ -1,0 +1,223 @@
+"""The console's task: reads keys, answers lines, never holds the loop.
+
+Answers come piece by piece from the verbs (console.verbs); between pieces others run, and Ctrl-C ends a verb, never the
+gateway. What a program sends in the form of MicroPython's raw REPL is answered when it is a `console.run`, see
+`console.raw`.
+"""
+
+import gc
+import sys
+
+import console
+from console import editor, verbs
+from console.verbs import Refused
+from gateway import revisions
+from modbus.codes import PAUSE_MODULE
+
+PROMPT = "> "
+CRASH_FILE = "crash.txt"
+PEOPLE = "config/people"  # roles with passwords; see console.people
+POLL_MS = 20
+IDLE_MS = 600000
+KEPT = ("shell", "editor", "verbs", "door")  # the rest is loaded for a verb
+_PIECE = 32  # bytes written at once: 3 ms at 115200 baud
+_WAIT_MS = 100  # what a verb's None waits
+
+
+class Shell:
+    """One terminal. port: ports.<port>.console.Console; gateway: the running app; typed: what woke the console up."""
+
+    def __init__(self, port, gateway, typed=b""):
+        self.gateway = gateway
+        self.role = None
+        self.done = False  # a verb has ended the session
+        self._port = port
+        self._editor = editor.Editor()
+        self._buf = bytearray(_PIECE)
+        self._buf[: len(typed)] = typed
+        self._have = len(typed)
+        self._next = 0
+        self._stopped = False
+
+    async def run(self, sleep_ms):
+        """Until nobody has typed for IDLE_MS; who was logged in is logged out then."""
+        keys = self._editor
+        idle_ms = 0
+        while idle_ms < IDLE_MS:
+            byte = self._key()
+            if byte < 0:
+                await sleep_ms(POLL_MS)
+                idle_ms += POLL_MS
+                continue
+            idle_ms = 0
+            what = keys.key(byte)
+            if keys.echo:
+                await self.write(keys.echo, sleep_ms)
+            if what == editor.LINE:
+                await self._answer(keys.text(), sleep_ms)
+                await self.write(PROMPT, sleep_ms)
+            elif what == editor.STOP:
+                await self.write("\r\n" + PROMPT, sleep_ms)
+            elif what == editor.TAB:
+                await self._complete(sleep_ms)
+            elif what == editor.RAW:
+                await (await self._load("raw", sleep_ms)).serve(self, sleep_ms)
+                release()
+        if self.role:
+            await self.write("\r\nlogged out after %d minutes\r\n%s" % (IDLE_MS // 60000, PROMPT), sleep_ms)
+
+    def _key(self):
+        # The next byte typed, -1 when there is none now.
+        if self._next == self._have:
+            self._have = self._port.read_into(self._buf)
+            self._next = 0
+            if not self._have:
+                return -1
+        self._next += 1
+        return self._buf[self._next - 1]
+
+    async def key(self, sleep_ms):
+        """Wait for the next byte."""
+        while True:
+            byte = self._key()
+            if byte >= 0:
+                return byte
+            await sleep_ms(POLL_MS)
+
+    async def write(self, text, sleep_ms):
+        """All of `text`, in pieces between which others run."""
+        data = memoryview(text.encode())
+        while data:
+            count = self._port.write(data[:_PIECE])
+            data = data[count:]
+            await sleep_ms(0 if count else 2)
+
+    async def _answer(self, line, sleep_ms):
+        async def say(text):
+            await self.write(text + "\r\n", sleep_ms)
+
+        await self.answer(line, say, self._ask, sleep_ms)
+
+    async def answer(self, line, say, ask, sleep_ms):
+        """Answer `line`: `await say(text)` for each line, the last is OK or begins with ERR; `ask` see `_ask`."""
+        self._stopped = False
+        try:
+            await self._run(line.split(), say, ask, sleep_ms)
+        except Refused as error:
+            await say("ERR %d %s" % (error.code, error.text))
+        except MemoryError:
+            gc.collect()
+            await say(
+                "ERR %d not enough memory now (%d bytes free): try again, or reboot first"
+                % (verbs.MEMORY, gc.mem_free())
+            )
+        except OSError as error:
+            text = error.args[-1]
+            await say("ERR %d storage: %s" % (verbs.STORAGE, text if isinstance(text, str) else "errno %s" % text))
+        except Exception as error:  # a mistake of ours must not stop the polling
+            with open(CRASH_FILE, "w") as file:
+                sys.print_exception(error, file)
+            await say("ERR %d internal error: %s (details in %s)" % (verbs.INTERNAL, type(error).__name__, CRASH_FILE))
+        release()
+
+    async def _run(self, words, say, ask, sleep_ms):
+        if not words:
+            return
+        verb = verbs.find(words[0])
+        if verb is None:
+            raise Refused(verbs.UNKNOWN, "unknown verb %s: type help" % words[0][:20])
+        if not isinstance(verb, str):
+            raise Refused(verbs.UNKNOWN, "%s may be %s: type more of it" % (words[0], " ".join(verb)))
+        if words[1:] == ["?"]:
+            words, verb = ["help", verb], "help"
+        module = await self._load(verbs.MODULES[verb], sleep_ms)
+        answer = getattr(module, verb)(self, words[1:])
+        reply = None
+        while True:
+            try:
+                piece = answer.send(reply)
+            except StopIteration:
+                break
+            reply = None
+            if isinstance(piece, str):
+                await say(piece)
+            elif piece is None:
+                await sleep_ms(_WAIT_MS)
+            else:
+                reply = await ask(piece, sleep_ms)
+            if self._stop_pressed():
+                answer.close()
+                raise Refused(verbs.STOPPED, "stopped by Ctrl-C")
+        await say("OK")
+
+    def _stop_pressed(self):
+        # Looks at what was typed meanwhile without taking it, unless it is Ctrl-C.
+        if self._next == self._have:
+            self._have = self._port.read_into(self._buf)
+            self._next = 0
+        for i in range(self._next, self._have):
+            if self._buf[i] == 3:
+                self._next = i + 1
+                self._stopped = True
+        return self._stopped
+
+    async def _ask(self, ask, sleep_ms):
+        # A line typed as the answer to a verb's question; None when Ctrl-C was pressed.
+        keys = self._editor
+        keys.mask = ask.secret
+        await self.write(ask.text, sleep_ms)
+        try:
+            while True:
+                what = keys.key(await self.key(sleep_ms))
+                await self.write(keys.echo, sleep_ms)
+                if what == editor.LINE:
+                    return keys.text()
+                if what == editor.STOP:
+                    self._stopped = True
+                    await self.write("\r\n", sleep_ms)
+                    return None
+        finally:
+            keys.mask = False
+
+    async def _load(self, name, sleep_ms):
+        # Loading holds the loop for longer than a transaction may wait.
+        path = "console." + name
+        if path not in sys.modules:
+            await self.gateway.keeper.pause(PAUSE_MODULE, sleep_ms)
+            try:
+                __import__(path)
+            finally:
+                self.gateway.keeper.resume(PAUSE_MODULE)
+        return sys.modules[path]
+
+    async def _complete(self, sleep_ms):
+        module = await self._load("complete", sleep_ms)
+        added, choices = module.complete(self, self._editor.before())
+        release()
+        if choices:
+            await self.write("\r\n%s\r\n%s%s" % (choices, PROMPT, self._editor.shown()), sleep_ms)
+        elif added:
+            self._editor.insert(added)
+            await self.write(self._editor.echo, sleep_ms)
+        else:
+            await self.write("\a", sleep_ms)
+
+    # What verbs need
+
+    def need(self, half):
+        """Raises Refused unless who is logged in may change this half; on a box without passwords everybody may."""
+        if self.role != half and revisions.exists(PEOPLE):
+            raise Refused(verbs.LOGIN, "this belongs to the %s half: type login %s first" % (half.upper(), half))
+
+    def who(self):
+        """Who is at the console, for the records."""
+        return self.role or "console"
+
+
+def release():
+    """Drop the code of the verbs: 1.5 bytes of heap for every byte of .mpy."""
+    for path in list(sys.modules):
+        if path[:8] == "console." and path[8:] not in KEPT:
+            del sys.modules[path]
+            if hasattr(console, path[8:]):
+                delattr(console, path[8:])

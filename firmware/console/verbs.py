@@ -1,0 +1,68 @@
+"""Names of the verbs and the module that answers each; what they do and how stands in `console.manual`.
+
+A verb is a generator function of its module, named as the verb: `verb(shell, words)` yields lines of text, None to
+wait a moment, or an Ask to read a line. It raises Refused for an ERR. Modules are loaded when needed and dropped after.
+"""
+
+MODULES = {
+    "help": "manual",
+    "status": "look",
+    "bus": "look",
+    "log": "look",
+    "about": "look",
+    "watch": "live",
+    "show": "edit",
+    "set": "edit",
+    "unset": "edit",
+    "diff": "edit",
+    "check": "change",
+    "commit": "change",
+    "confirm": "change",
+    "rollback": "change",
+    "discard": "change",
+    "dump": "edit",
+    "load": "edit",
+    "login": "people",
+    "logout": "people",
+    "who": "people",
+    "password": "people",
+    "audit": "people",
+    "reboot": "change",
+}
+
+# Codes of ERR lines.
+UNKNOWN = 1  # no such verb or key
+VALUE = 2  # a value or its form
+LOGIN = 3  # not allowed without login
+CHECK = 4  # the configuration does not pass the check
+BUSY = 5  # something else is going on
+MISSING = 6  # this box has no such part
+MEMORY = 7
+STORAGE = 8  # flash or file system
+STOPPED = 9  # by Ctrl-C
+INTERNAL = 10  # a mistake of ours
+
+
+class Refused(Exception):
+    """Ends a verb with ERR `code` `text`; the text says what to do next."""
+
+    def __init__(self, code, text):
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+class Ask:
+    """Yielded by a verb to read a line: the answer comes back from the yield. secret: shown as stars."""
+
+    def __init__(self, text, secret=False):
+        self.text = text
+        self.secret = secret
+
+
+def find(word):
+    """The verb that `word` is or begins, None if there is none; a list if there are several."""
+    if word in MODULES:
+        return word
+    found = sorted([name for name in MODULES if name.startswith(word)])
+    return found[0] if len(found) == 1 else (found or None)
