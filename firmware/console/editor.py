@@ -74,7 +74,7 @@ class Editor:
         elif byte == 21:
             self._replace("")
         elif byte == 23:
-            self._delete(len(self._line[: self._at].rstrip().rpartition(" ")[0]))
+            self._delete(self._line[: self._at].rstrip().rfind(" ") + 1)
         elif byte == 1:
             if not self._line:
                 return RAW

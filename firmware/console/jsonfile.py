@@ -68,7 +68,7 @@ class Scanner:
 
     def token(self):
         """Skip white space; the byte there, not taken."""
-        while self.peek() in _SPACE:
+        while self.peek() >= 0 and self.peek() in _SPACE:
             self._at += 1
         return self.peek()
 
@@ -94,14 +94,14 @@ class Scanner:
         byte = self.token()
         if byte == 34:
             self.string()
-        elif byte in b"{[":
+        elif byte >= 0 and byte in b"{[":
             depth = 0
             while True:
                 byte = self.token()
                 if byte == 34:
                     self.string()
                     continue
-                self.next()
+                byte = self.next()
                 if byte in b"{[":
                     depth += 1
                 elif byte in b"}]":
@@ -109,7 +109,7 @@ class Scanner:
                     if not depth:
                         return
         else:
-            while self.peek() not in b",]} \t\r\n" and self.peek() >= 0:
+            while self.peek() >= 0 and self.peek() not in b",]} \t\r\n":
                 self._at += 1
 
 
@@ -160,7 +160,7 @@ def find(scan, path):
     for depth, wanted in enumerate(path):
         scan.seek(place.start)
         opening = scan.token()
-        if opening not in b"{[":
+        if opening < 0 or opening not in b"{[":
             raise NotFound(depth, -1, False, 0)
         count = 0
         for key, inner in items(scan):
@@ -182,7 +182,7 @@ def leaves(scan, place, label="", depth=0):
     """(path text, value text) of every plain value under `place`, in the file's order."""
     scan.seek(place.start)
     opening = scan.token()
-    if opening not in b"{[" or depth == MAX_DEPTH:
+    if opening < 0 or opening not in b"{[" or depth == MAX_DEPTH:
         scan.skip()
         end = scan.tell()
         yield label, text_of(scan, place.start, end)

@@ -104,6 +104,8 @@ def nearest(word, words):
     """The one of `words` that a typing mistake may have made `word` of (at most two letters away), or None."""
     best, found = 3, None
     for other in words:
+        if other.lower() == word.lower():
+            return other
         if abs(len(other) - len(word)) < best:
             away = _distance(word, other, best)
             if away < best:

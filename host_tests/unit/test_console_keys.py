@@ -1,0 +1,82 @@
+"""What a technician types as key and value: where it leads, what is suggested, what is refused."""
+
+from console import keys
+from gateway import rules
+
+
+def refusal(text):
+    try:
+        keys.find(text)
+    except keys.BadKey as error:
+        return str(error)
+    raise AssertionError("%s was taken" % text)
+
+
+def test_keys_lead_to_the_halves():
+    for text, half, path in (
+        ("line1.baud", "ot", ["buses", "line1", "baud"]),
+        ("buses.0.baud", "ot", ["buses", 0, "baud"]),
+        ("line1.meter.unit_id", "ot", ["buses", "line1", "units", "meter", "unit_id"]),
+        ("line1.meter.voltage.period_ms", "ot", ["buses", "line1", "units", "meter", "points", "voltage", "period_ms"]),
+        ("mqtt.brokers.0.host", "it", ["mqtt", "brokers", 0, "host"]),
+        ("place.site", "it", ["place", "site"]),
+        ("it.owner", "it", ["owner"]),
+        ("ot.owner", "ot", ["owner"]),
+    ):
+        key = keys.find(text)
+        assert (key.half, key.path, key.new) == (half, path, 0), (text, key.half, key.path)
+
+
+def test_a_plus_marks_what_is_added():
+    key = keys.find("line1.+pump.+speed.fc")
+    assert key.path == ["buses", "line1", "units", "pump", "points", "speed", "fc"] and key.new == 4
+
+
+def test_a_key_that_leads_nowhere_is_told_with_what_is_there():
+    assert "did you mean site?" in refusal("place.sitee")
+    assert "nothing inside" in refusal("line1.baud.x")
+    assert "ot.owner or it.owner" in refusal("owner")
+    assert "empty name" in refusal("line1..baud")
+    assert keys.find("line1.bauds").close == "baud"
+    assert keys.find("line1.baud").close is None
+
+
+def test_values():
+    def parsed(name, text):
+        return keys.parse(text, keys.find(name).rule, name)
+
+    assert parsed("line1.baud", "9600") == (9600, None)
+    assert parsed("line1.meter.voltage.scale", "0.1") == (0.1, None)
+    assert parsed("line1.serial_format", "8N1") == ("8N1", None)
+    assert parsed("mqtt.user", "null") == (None, None)
+    assert parsed("mqtt.user", "joe") == ("joe", None)
+    assert parsed("line1.meter.voltage.unit", "deg C") == ("deg C", None)
+    assert parsed("line1.baud", "fast") == (None, 'line1.baud: found "fast", allowed a whole number 1200..1000000')
+    assert "did you mean 8E1?" in parsed("line1.serial_format", "8e1")[1]
+    assert "other keys" in parsed("line1.meter", "7")[1]
+
+
+def test_every_value_of_the_rules_can_be_typed():
+    """A key that the tables hold and the console cannot set would need a file for a small change."""
+
+    def walk(rule, name):
+        kind = rule[0]
+        if kind == "map":
+            for key, (inner, _) in rule[1].items():
+                walk(inner, name + [key])
+        elif kind == "list":
+            walk(rule[1], name + ["0"])
+        else:
+            found = keys.find(".".join(name))
+            assert found.rule[0] in (kind, "or_null", "one"), (name, found.rule)
+            value, mistake = keys.parse("\x7f" * 200, found.rule, "k")
+            assert value is None and mistake, (name, rule)
+
+    walk(rules.OT, ["ot"])
+    walk(rules.IT, ["it"])
+
+
+def test_nearest():
+    assert keys.nearest("bauds", ["baud", "name"]) == "baud"
+    assert keys.nearest("xyz", ["baud", "name"]) is None
+    assert keys.nearest("prot", ["port", "units"]) == "port"
