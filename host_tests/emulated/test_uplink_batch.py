@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import pytest
 from device_files import BOARD, compiled
 from pico import Pico
-
-from fieldgate import device_build
 
 HOST_TESTS = Path(__file__).resolve().parent.parent
 PORTABLE = {"fakes": ("batch_reader", "reference_rows"), "unit": ("test_uplink_columns", "test_uplink_envelope")}
@@ -18,16 +15,8 @@ STEP_US = 5000  # design: other tasks work in slices of at most 5 ms on an RP204
 
 @pytest.fixture(scope="module")
 def files() -> dict[str, bytes]:
-    files = compiled("uplink", scripts=("uplink_runs",))
-    board = device_build.read_board(BOARD)
-    with tempfile.TemporaryDirectory() as scratch:
-        target = Path(scratch) / "out.mpy"
-        for folder, names in PORTABLE.items():
-            for name in names:
-                source = device_build.compiled_source(f"{name}.py", HOST_TESTS / folder / f"{name}.py")
-                device_build.compile_file(source, board, target)
-                files[source.place] = target.read_bytes()
-    return files
+    portable = [HOST_TESTS / folder / f"{name}.py" for folder, names in PORTABLE.items() for name in names]
+    return compiled("uplink", scripts=("uplink_runs",), others=tuple(portable))
 
 
 def test_portable_tests(uf2: Path, files: dict[str, bytes]) -> None:

@@ -116,6 +116,7 @@ def list_sources(board: Board) -> list[Source]:
         prefix = f"ports/{board.port}" if package.parent.name == "ports" else package.name
         for path in sorted(package.glob("**/*.py")):
             sources.append(compiled_source(f"{prefix}/{path.relative_to(package)}", path))
+        sources += [Source(f"{prefix}/{path.name}", path, False) for path in sorted(package.glob("*.jsonl"))]
     for name, files in DEVICE_PACKAGES.items():
         sources += [compiled_source(f"{name}/{file}", BUILD / "device" / name / file) for file in files]
     missing = [source.path for source in sources if not source.path.is_file()]

@@ -1,0 +1,365 @@
+"""Shrinks the sources of a board's tree before they are compiled: code and names lie in the heap of stock images.
+
+Promises: the shrunk files do what the sources do, on MicroPython, for as long as all of them come from one `Shrinker`.
+What is changed:
+
+* an int constant (`NAME = const(...)` or an ALL_CAPS name with an int value, assigned once) stands as its value
+  wherever it is used, across modules too; its name, and imports that are then unused, are gone;
+* a private data attribute (`self._name`) loses its underscore where no attribute of the plain name exists anywhere,
+  so that one name is kept for both the argument and the attribute, else it gets a short name out of NAMES_IN_ROM, which
+  every image has anyway. Methods and functions keep their names: tracebacks stay readable;
+* annotations (of functions that are not viper) and docstrings are dropped.
+
+What code outside of the tree may ask for by name (strings of the host's tools and of main.py) stays as it is.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from keyword import iskeyword
+from pathlib import Path
+
+# Names that MicroPython's images of all chips carry in ROM: methods and constants of its own modules (MicroPython
+# documentation, libraries) that no device file uses. A name that an image lacks costs heap and nothing else.
+NAMES_IN_ROM = tuple(
+    """acos acosh asin asinh atan atan2 atanh cosh sinh tanh erf erfc lgamma expm1 log10 log2 fmod frexp ldexp modf
+    copysign radians degrees trunc isinf isnan isfinite ceil center rpartition rsplit lstrip casefold isspace
+    swapcase partition discard difference issubset issuperset symmetric_difference_update intersection_update isdisjoint
+    difference_update symmetric_difference intersection union popitem fromkeys setdefault copy reverse bisect
+    a2b_base64 b2a_base64 heapify heappush heappop namedtuple OrderedDict deque popleft appendleft extendleft
+    getrandbits randrange randint choice uniform shuffle gmtime localtime mktime time_ns sleep_us ticks_cpu
+    uctypes addressof bytes_at bytearray_at BIG_ENDIAN LITTLE_ENDIAN NATIVE BFINT16 BFINT32 BFINT8 BFUINT16 BFUINT32
+    BFUINT8 BF_LEN BF_POS FLOAT64 INT8 INT64 UINT8 UINT64 LONGLONG ULONGLONG SHORT USHORT VOID ARRAY PTR
+    disable_irq enable_irq bootloader lightsleep deepsleep freq soft_reset unique_id time_pulse_us mem8 mem16 mem32
+    Signal SoftI2C SoftSPI readfrom readfrom_into readfrom_mem readfrom_mem_into writeto writeto_mem writevto scan
+    read_u16 duty_ns duty_u16 init_ap datetime alarm sha1 md5 hexdigest update makefile accept listen sendto recvfrom
+    setsockopt getsockopt ipoll modify unregister maxsize byteorder version_info getwindowsize print_exception
+    stack_use heap_lock heap_unlock kbd_intr schedule opt_level alloc_emergency_exception_buf qstr_info mem_info
+    RingIO StringIO TextIOWrapper getvalue readlines rstrip_ title endswith_ exc_traceback""".split()
+)
+
+_CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]*$")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_Functions = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Shrinker:
+    """Knows all sources of one tree.
+
+    sources: text by place on the board ("modbus/bus.py"). ours: places that may be renamed in; the names that others
+    use are taken. outside: texts of code that talks to the tree by name.
+    """
+
+    def __init__(self, sources: dict[str, str], ours: Iterable[str], outside: Iterable[str] = ()) -> None:
+        self._trees = {place: ast.parse(text) for place, text in sources.items()}
+        self._ours = set(ours)
+        self._kept = {name for text in outside for name in names_in(text)}
+        self._constants = {module_of(place): self._constants_of(tree) for place, tree in self._trees.items()}
+        self._asked_for: set[str] = set(self._kept)  # attributes of whatever, modules too
+        self._passed_on: set[tuple[str, str]] = set()  # (module, name) that others import
+        for place, tree in self._trees.items():
+            self._look_at(place, tree)
+        self._resolve()
+        self.names = self._new_names()
+
+    def shrink(self, place: str) -> str:
+        """The source of `place`, smaller."""
+        module = module_of(place)
+        tree = ast.parse(ast.unparse(self._trees[place]))
+        _Folder(self._constants, module, self._kept, place.endswith("__init__.py")).work(tree)
+        if place in self._ours:
+            _Renamer(self.names).visit(tree)
+        _drop_unused_imports(tree, self._asked_for | {name for source, name in self._passed_on if source == module})
+        return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+
+    # Constants
+
+    def _constants_of(self, tree: ast.Module) -> dict[str, ast.expr | int]:
+        found: dict[str, ast.expr | int] = {}
+        stores = Counter(
+            node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
+        )
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+                name = node.targets[0].id
+                if _CONSTANT.match(name) and stores[name] == 1:
+                    found[name] = node.value
+        return found
+
+    def _look_at(self, place: str, tree: ast.Module) -> None:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute):
+                self._asked_for.add(node.attr)
+                if isinstance(node.ctx, ast.Store):  # `module.NAME = ...` makes it no constant, whatever the module
+                    for constants in self._constants.values():
+                        constants.pop(node.attr, None)
+            elif isinstance(node, ast.ImportFrom):
+                source = _imported_from(node, module_of(place), place.endswith("__init__.py"))
+                if source in self._constants:
+                    self._passed_on.update((source, alias.name) for alias in node.names)
+
+    def _resolve(self) -> None:
+        """Values of all constants that are ints; the others are none."""
+        places = {module_of(place): tree for place, tree in self._trees.items()}
+        for _ in range(4):  # constants of constants
+            for module, constants in self._constants.items():
+                known = dict(self._visible(places[module], module))
+                for name, value in constants.items():
+                    if not isinstance(value, int):
+                        number = _evaluate(value, known)
+                        if number is not None:
+                            constants[name] = number
+        for constants in self._constants.values():
+            for name in [name for name, value in constants.items() if not isinstance(value, int)]:
+                del constants[name]
+
+    def _visible(self, tree: ast.Module, module: str) -> Iterator[tuple[str, int]]:
+        for node in tree.body:
+            if isinstance(node, ast.ImportFrom):
+                source = self._constants.get(_imported_from(node, module, False), {})
+                for alias in node.names:
+                    value = source.get(alias.name)
+                    if isinstance(value, int):
+                        yield alias.asname or alias.name, value
+        for name, value in self._constants[module].items():
+            if isinstance(value, int):
+                yield name, value
+
+    # Names
+
+    def _new_names(self) -> dict[str, str]:
+        taken: set[str] = set(self._kept)  # attributes, methods, functions, classes and all names of others
+        private: Counter[str] = Counter()
+        texts: set[str] = set()
+        for place, tree in self._trees.items():
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    texts.add(node.value)
+                if isinstance(node, _Functions | ast.ClassDef):
+                    taken.add(node.name)
+                elif isinstance(node, ast.Attribute):
+                    if _is_private(node.attr) and place in self._ours:
+                        private[node.attr] += 1
+                    else:
+                        taken.add(node.attr)
+                elif isinstance(node, ast.Name) and (_is_private(node.id) or place not in self._ours):
+                    taken.add(node.id)
+                elif isinstance(node, ast.alias):
+                    taken.update(_IDENTIFIER.findall(node.name))
+        names: dict[str, str] = {}
+        spare = [name for name in NAMES_IN_ROM if name not in taken and name not in texts]
+        for name, _ in sorted(private.items(), key=lambda item: (-item[1], item[0])):
+            plain = name[1:]
+            if name in taken or name in texts or plain in texts:
+                continue  # a method, or reached by text: session.DEFAULTS
+            if plain.isidentifier() and not iskeyword(plain) and plain not in taken and plain not in spare:
+                names[name] = plain
+            elif spare:
+                names[name] = spare.pop(0)
+            taken.add(names.get(name, name))
+        return names
+
+
+def names_in(text: str) -> Iterator[str]:
+    """Identifiers in a piece of code, comments and documentation apart; of text that is no Python all words."""
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        yield from _IDENTIFIER.findall(text)
+        return
+    for node in ast.walk(tree):
+        for field in ("id", "attr", "name", "arg"):
+            if isinstance(getattr(node, field, None), str):
+                yield getattr(node, field)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
+            yield node.value
+
+
+def snippets(folder: Path) -> list[str]:
+    """Pieces of device code among the strings of the host's tools: what is sent to a board's console."""
+    found: list[str] = []
+    for path in sorted(folder.glob("**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.search(r"\bimport \w", node.value):
+                found.append(node.value)
+    return found
+
+
+def module_of(place: str) -> str:
+    """Dotted name of the module that lies at `place`."""
+    return place.rpartition(".")[0].replace("/", ".").removesuffix(".__init__")
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def _evaluate(node: ast.expr | int, known: dict[str, int]) -> int | None:
+    """The int that an expression of ints and known names stands for; None: something else."""
+    if isinstance(node, int):
+        return node
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "const":
+        node = node.args[0]
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name) and part.id in known:
+            continue
+        if isinstance(part, ast.Constant) and type(part.value) is int:
+            continue
+        if not isinstance(part, ast.BinOp | ast.UnaryOp | ast.operator | ast.unaryop | ast.expr_context):
+            return None
+        if isinstance(part, ast.Div | ast.Pow | ast.MatMult):
+            return None
+    value = eval(compile(ast.Expression(node), "constant", "eval"), {"__builtins__": {}}, dict(known))  # noqa: S307
+    return value if type(value) is int else None
+
+
+def _imported_from(node: ast.ImportFrom, module: str, is_package: bool) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = module.split(".")
+    base = parts[: len(parts) - node.level + is_package]
+    return ".".join([*base, node.module] if node.module else base)
+
+
+class _Folder(ast.NodeTransformer):
+    """Puts values in the place of constants, takes the branch for MicroPython, drops annotations and docstrings."""
+
+    def __init__(
+        self, constants: dict[str, dict[str, ast.expr | int]], module: str, kept: set[str], is_package: bool
+    ) -> None:
+        self._constants = constants
+        self._module = module
+        self._kept = kept
+        self._is_package = is_package
+        self._values: dict[str, int] = {
+            name: value for name, value in constants[module].items() if isinstance(value, int)
+        }
+        self._modules: dict[str, str] = {}  # local name of an imported module: its full name
+
+    def work(self, tree: ast.Module) -> None:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                source = _imported_from(node, self._module, self._is_package)
+                for alias in node.names:
+                    name = alias.asname or alias.name
+                    value = self._constants.get(source, {}).get(alias.name)
+                    if isinstance(value, int):
+                        self._values[name] = value
+                    elif f"{source}.{alias.name}" in self._constants:
+                        self._modules[name] = f"{source}.{alias.name}"
+            elif isinstance(node, ast.Import):
+                for alias in node.names:
+                    if (alias.asname or "." not in alias.name) and alias.name in self._constants:
+                        self._modules[alias.asname or alias.name] = alias.name
+        for node in ast.walk(tree):  # a local name or an argument hides the constant: leave such a name alone
+            if isinstance(node, ast.arg):
+                self._values.pop(node.arg, None)
+                self._modules.pop(node.arg, None)
+        self.visit(tree)
+        tree.body = [node for node in tree.body if not self._is_spent(node)]
+
+    def _is_spent(self, node: ast.stmt) -> bool:
+        """An assignment of a constant whose name nobody needs any more."""
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+            return False
+        name = node.targets[0].id
+        return name == "__all__" or (name in self._values and name not in self._kept)
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if isinstance(node.ctx, ast.Load) and node.id in self._values:
+            return _number(self._values[node.id])
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        if isinstance(node.ctx, ast.Load) and isinstance(node.value, ast.Name) and node.value.id in self._modules:
+            value = self._constants[self._modules[node.value.id]].get(node.attr)
+            if isinstance(value, int):
+                return _number(value)
+        self.generic_visit(node)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id == "const" and isinstance(node.args[0], ast.Constant):
+            return node.args[0]
+        return node
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt | None:
+        # `const` is for the compiler, which knows it without an import.
+        node.names = [
+            alias for alias in node.names if alias.name != "const" and (alias.asname or alias.name) not in self._values
+        ]
+        return node if node.names else None
+
+    def visit_If(self, node: ast.If) -> ast.stmt | list[ast.stmt]:
+        self.generic_visit(node)
+        if ast.unparse(node.test) == "sys.implementation.name == 'micropython'":
+            return node.body
+        return node
+
+    def visit_Try(self, node: ast.Try) -> ast.stmt | list[ast.stmt]:
+        if ast.unparse(node.body[0]) == "from micropython import const":
+            return []
+        self.generic_visit(node)
+        return node
+
+    def visit_Expr(self, node: ast.Expr) -> ast.stmt | None:
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            return None
+        self.generic_visit(node)
+        return node
+
+    def _visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.stmt:
+        viper = any(ast.unparse(decorator).endswith("viper") for decorator in node.decorator_list)
+        if not viper:
+            node.returns = None
+            for arg in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
+                arg.annotation = None
+            for vararg in (node.args.vararg, node.args.kwarg):
+                if vararg:
+                    vararg.annotation = None
+        self.generic_visit(node)
+        node.body = node.body or [ast.Pass()]
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:
+        return self._visit_function(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.stmt:
+        return self._visit_function(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:
+        self.generic_visit(node)
+        node.body = node.body or [ast.Pass()]
+        return node
+
+
+def _number(value: int) -> ast.expr:
+    number: ast.expr = ast.Constant(abs(value))
+    return ast.UnaryOp(ast.USub(), number) if value < 0 else number
+
+
+class _Renamer(ast.NodeTransformer):
+    def __init__(self, names: dict[str, str]) -> None:
+        self._names = names
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        self.generic_visit(node)
+        node.attr = self._names.get(node.attr, node.attr)
+        return node
+
+
+def _drop_unused_imports(tree: ast.Module, asked_for: set[str]) -> None:
+    """`from ... import name` at the top level where neither the module uses the name nor anybody asks it for it."""
+    used = asked_for | {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    kept: list[ast.stmt] = []
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            node.names = [alias for alias in node.names if (alias.asname or alias.name) in used]
+            if not node.names:
+                continue
+        kept.append(node)
+    tree.body = kept
