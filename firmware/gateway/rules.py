@@ -7,7 +7,7 @@ the only place where keys, ranges and defaults stand.
 A rule is a tuple; its first item names the kind:
   ("int", low, high)  ("number",)  ("text", max_chars)  ("name", max_chars)
   ("topic", max_chars)  ("one", allowed values)  ("list", rule, min, max)
-  ("map", {key: (rule, default)})  ("or_null", rule)
+  ("map", {key: (rule, default)})  ("or_null", rule)  ("ipv4",)
 """
 
 REQUIRED = object()
@@ -76,6 +76,25 @@ _BROKER = (
     },
 )
 
+_WIFI = (
+    "map",
+    {
+        "ssid": (("text", 32), REQUIRED),
+        "key": (("or_null", ("text", 63)), None),  # null: an open network
+    },
+)
+
+_ADDRESS = ("map", {key: (("ipv4",), REQUIRED) for key in ("ip", "netmask", "gateway", "dns")})
+
+_NETWORK = (
+    "map",
+    {
+        "wifi": (("list", _WIFI, 0, 8), []),  # best first; a board with Ethernet uses it if there is none
+        "country": (("or_null", ("text", 2)), None),
+        "address": (("or_null", _ADDRESS), None),  # null: asked from a DHCP server
+    },
+)
+
 IT = (
     "map",
     {
@@ -84,6 +103,7 @@ IT = (
         "revision": (("int", 0, 1000000000), REQUIRED),
         "box": (("name", 23), REQUIRED),  # MQTT 3.1.1, 3.1.3.1: a server must accept client ids of 1..23 bytes
         "place": (_PLACE, REQUIRED),
+        "network": (_NETWORK, {}),
         "mqtt": (
             (
                 "map",
@@ -165,6 +185,11 @@ def _mistake(value, rule):
         if isinstance(value, str) and 0 < len(value) <= rule[1] and all(c in _NAME_CHARS for c in value):
             return None
         return "1..%d characters out of a-z 0-9 _ -" % rule[1]
+    if kind == "ipv4":
+        parts = value.split(".") if isinstance(value, str) else []
+        if len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts):
+            return None
+        return "an IPv4 address as 192.168.1.5"
     assert kind == "topic", kind
     if isinstance(value, str) and 0 < len(value) <= rule[1] and value[0] != "$":
         if not any(c in "/+#" or c < " " for c in value):
