@@ -42,6 +42,10 @@ class Coverage:
         pairs = zip(self._ranges, self._ranges[1:], strict=False)
         return [(left[1], right[0] - left[1]) for left, right in pairs]
 
+    def ranges(self) -> list[tuple[int, int]]:
+        """What has been seen, as half-open ranges in order: `add` with them makes an equal coverage."""
+        return list(self._ranges)
+
     @property
     def missing(self) -> int:
         """Records between the first and the last one seen that have not arrived."""
