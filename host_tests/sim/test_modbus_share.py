@@ -163,4 +163,4 @@ def test_stats_are_those_of_the_telemetry_topic():
     busy = rig.wire.wire_ns // 20000000  # the wire alone, without turnaround, t3.5 and waiting for the dead
     assert busy < stats["busy_permille"] < 1000, (busy, stats["busy_permille"])
     assert stats["efficiency_permille"] >= 990
-    assert sorted(stats["pause_ms"]) == ["erase", "flash", "gc", "module", "tls"]
+    assert sorted(stats["pause_ms"]) == ["erase", "flash", "gc", "hold", "module", "scan", "tls"]

@@ -14,7 +14,9 @@ from modbus.codes import (
     EXCEPTION,
     GOOD,
     NOT_ASKED,
+    PAUSE_BOUNDS_MS,
     PAUSE_NAMES,
+    PAUSE_SCAN,
     READ_SPLIT,
     TIMEOUT,
     const,
@@ -28,6 +30,8 @@ _MASK = const(0x3FFFFFFF)
 _WAKE_US = const(1500)  # a sleep ends so long before something is to do
 _HOLD_US = const(4000)  # after so long without a sleep other tasks get their turn
 _BREAK_MS = const(1000)  # between attempts on a port that failed
+_SCAN = const(1 << 5)  # bits of PAUSE_SCAN and PAUSE_HOLD
+_HOLD = const(1 << 6)
 
 
 class Bus:
@@ -46,6 +50,11 @@ class Bus:
         self.scheduler = Scheduler(plan, clock, rand, on_event)
         self.second = SecondClient(clock, on_event)
         self.engine.on_stray = self.second.hear
+        self.supervision = None
+        if any([unit.comm_loss_ms for unit in plan.units]):
+            from modbus.supervise import Supervision
+
+            self.supervision = Supervision(plan, clock, on_event)
         self.plan = plan
         self.line = line
         self.stopped = False
@@ -84,6 +93,8 @@ class Bus:
 
     async def run(self, sleep_ms):
         """Poll until `stop()`. sleep_ms: asyncio.sleep_ms or the like."""
+        if self.supervision is not None:
+            self.supervision.begin()
         us = self._us
         diff = self._diff
         rest_ms = self._port.rest_ms
@@ -268,8 +279,12 @@ class Bus:
     # --- pauses
 
     def ask(self, cause):
-        """Ask for a pause between transactions; returns True if it is granted at once."""
-        self._asked |= 1 << cause
+        """Ask for a pause between transactions; True if it is granted at once. May be called again."""
+        bit = 1 << cause
+        if not self._asked & bit:
+            self._asked |= bit
+            if self.supervision is not None:
+                self.supervision.planned(PAUSE_BOUNDS_MS[cause])
         return self.granted(cause)
 
     def granted(self, cause):
@@ -279,6 +294,9 @@ class Bus:
             return True
         if self.engine.state == REPLY or not self._asked & bit:
             return False
+        others = self._granted & ~_HOLD
+        if others and (cause == PAUSE_SCAN or others & _SCAN):
+            return False  # a reply to a question of the search may come: no flash, no garbage collection
         self._granted |= bit
         self._back_to_back = False
         self._pause_from_ms[cause] = self._ms()
@@ -294,7 +312,17 @@ class Bus:
         self._granted &= ~bit
         self._asked &= ~bit
         if not self._granted:
-            self.engine.resume()
+            self.engine.resume(cause >= PAUSE_SCAN)
+
+    def others_wait(self):
+        """True if somebody else than a search waits for a pause or has one."""
+        return self._asked & ~_SCAN & ~_HOLD != 0
+
+    def tell_all(self, quality):
+        """Report every read with this quality: polling is about to stop for long."""
+        for read in self.plan.reads:
+            if read.active:
+                self._on_result(read, quality, self._ms(), self.engine.data, 0)
 
     def idle_ms(self):
         """For how long nothing will be sent, as far as is known; 0 while polling."""

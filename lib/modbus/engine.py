@@ -84,9 +84,14 @@ class Engine:
         self.state = GAP
         self._noise_us = self._us()
 
-    def resume(self):
-        """Nobody has listened for a while: what came in meanwhile says nothing about the line."""
+    def resume(self, used):
+        """Nobody has listened for a while: what came in meanwhile says nothing about the line.
+
+        used: others have sent on our port meanwhile; t3.5 begins anew.
+        """
         self._noise_us = self._us()
+        if used:
+            self._last_us = self._noise_us
 
     def step(self):
         """Do what can be done now. Returns us until there is something to do, 0: go on at once."""

@@ -60,6 +60,7 @@ class ListeningBus:
         self.pause_ms = [0] * len(PAUSE_NAMES)
         self.pauses = [0] * len(PAUSE_NAMES)
         self.health = [Health(unit, []) for unit in plan.units]
+        self.supervision = None
         self.fault = False
         self.quarantined = 0
         self.skipped = 0  # overheard results that came sooner than the plan wants them
@@ -139,7 +140,7 @@ class ListeningBus:
         except OSError:
             pass  # `step` fails again, and after the next break this is tried again
 
-    def resume(self):
+    def resume(self, used):
         """A pause has ended; see modbus.engine."""
 
     # --- what is heard

@@ -34,6 +34,7 @@ class Unit:
         self.retries = config.get("retries", 1)
         self.max_registers = min(config.get("max_registers", 60), 125)
         self.max_gap = config.get("max_gap", 8)
+        self.comm_loss_ms = config.get("comm_loss_ms", 0)  # it acts after so long without a request; 0: it does not
         self.latency_min_us = 0
 
 
