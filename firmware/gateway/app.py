@@ -18,9 +18,9 @@ from gateway.publisher import MAX_META_BYTES, Publisher
 from gateway.recorder import Recorder
 from modbus import pdu
 from modbus.bus import Bus
-from modbus.codes import READ_SPLIT
+from modbus.codes import COMM_LOSS_RISK, PAUSE_BOUNDS_MS, PAUSE_HOLD, READ_SPLIT
 from modbus.line import Line
-from modbus.plan import Plan, PlanError
+from modbus.plan import MAX_GROUPS, Plan, PlanError
 from uplink.session import Session
 
 
@@ -39,7 +39,9 @@ def make_plans(ot):
     try:
         for number, bus in enumerate(ot["buses"]):
             line = Line(bus["name"], bus["baud"], bus["serial_format"], bus["max_busy_percent"] * 10)
-            plans.append(Plan(line, bus["units"], _read_splits(number), number * GROUPS_PER_BUS))
+            last = number + 1 == len(ot["buses"])
+            end = MAX_GROUPS if last else (number + 1) * GROUPS_PER_BUS
+            plans.append(Plan(line, bus["units"], _read_splits(number), number * GROUPS_PER_BUS, end))
     except PlanError as error:
         raise ConfigError(["ot.json: %s" % error])
     pdu.release()
@@ -135,9 +137,17 @@ class Gateway:
         self.publisher = Publisher(log, self.session, clock, base, publish)
         self.telemetry_ms = publish["telemetry_s"] * 1000
         self.buses = []
-        for port, plan in zip(parts.ports, self.plans):
-            self.buses.append(Bus(port, clock, plan.line, plan, self._on_result, self._on_bus_event, _below))
+        self.ports = parts.ports
+        for port, plan, bus in zip(parts.ports, self.plans, ot["buses"]):
+            self.buses.append(self._make_bus(port, plan, bus["mode"]))
         self.keeper = Keeper(clock, self.uptime, self.buses, log, self.recorder, self.publisher, parts.watchdog)
+
+    def _make_bus(self, port, plan, mode):
+        if mode == "listen":
+            from modbus.listenbus import ListeningBus  # only where it is configured
+
+            return ListeningBus(port, self.clock, plan.line, plan, self._on_result, self._on_bus_event)
+        return Bus(port, self.clock, plan.line, plan, self._on_result, self._on_bus_event, _below)
 
     def _make_session(self, net, it, base):
         mqtt = it["mqtt"]
@@ -206,6 +216,9 @@ class Gateway:
                     print("config: not confirmed, the configuration before is back")
                     self._restarting = True
                 self.trial_s = 0
+        for bus in self.buses:
+            if bus.supervision:
+                bus.supervision.planned(PAUSE_BOUNDS_MS[PAUSE_HOLD])  # a start takes seconds
         await sleep_ms(300)  # the console's last line
         await self.keeper.write_all(sleep_ms)
         raise Restart
@@ -258,6 +271,9 @@ class Gateway:
         self.recorder.event(code, a, b)
         if code == READ_SPLIT:
             self._change_schema()
+        elif code == COMM_LOSS_RISK:
+            what = "a pause of up to %d ms is planned" % b if b else "polling begins"
+            print("unit %d acts when polling stops (comm_loss_ms): %s" % (a, what))
 
     def _on_session(self, up, text):
         print("uplink: " + text)

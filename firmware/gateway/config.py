@@ -99,6 +99,10 @@ def check_ot(ot, ports):
         _no_repeat(errors, {}, bus["units"], path + ".units", "unit_id")
         _no_repeat(errors, seen, bus["units"], path + ".units", "name")
         for u, unit in enumerate(bus["units"]):
+            shortest = min([point["period_ms"] for point in unit["points"]] or [0])
+            if bus["mode"] == "poll" and 0 < unit["comm_loss_ms"] <= shortest:
+                line = "%s.units[%d].comm_loss_ms: found %d, allowed more than its shortest period_ms, %d, or 0"
+                errors.append(line % (path, u, unit["comm_loss_ms"], shortest))
             unit_path = "%s.units[%d].points" % (path, u)
             _no_repeat(errors, {}, unit["points"], unit_path, "name")
             for p, point in enumerate(unit["points"]):

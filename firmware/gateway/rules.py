@@ -40,6 +40,7 @@ _UNIT = (
         "retries": (("int", 0, 5), 1),
         "max_registers": (("int", 1, 125), 60),  # Modbus application protocol V1.1b3, 6.3: at most 125
         "max_gap": (("int", 0, 124), 8),
+        "comm_loss_ms": (("int", 0, 3600000), 0),  # the unit acts when it is not asked for so long; 0: it does not
         "points": (("list", _POINT, 1, 200), REQUIRED),
     },
 )
@@ -52,6 +53,7 @@ _BUS = (
         "baud": (("int", 1200, 1000000), 19200),
         "serial_format": (("one", ("8N1", "8E1", "8O1", "8N2")), "8E1"),
         "max_busy_percent": (("int", 1, 100), 100),
+        "mode": (("one", ("poll", "listen")), "poll"),  # listen: beside somebody else's client, never driving the line
         "units": (("list", _UNIT, 1, 64), REQUIRED),
     },
 )
