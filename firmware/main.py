@@ -25,10 +25,10 @@ def part(name):
 class Parts:
     """The board's hardware behind the seams of DESIGN.md. Raises OSError or ValueError with one clear line."""
 
-    def __init__(self, ot):
+    def __init__(self, ot, it):
         self.clock = part("clock").Clock()
         self.led = part("led").Led(board.LED["pin"])
-        self.net = part("net").Net()
+        self.net = part("net").Net(board.NET, it, self.clock)
         self.flash = part("storage").open_flash(board.FLASH)
         rs485 = part("uart_rs485").Rs485
         self.ports = [rs485(board.RS485[bus["port"]], bus["baud"], bus["serial_format"]) for bus in ot["buses"]]
@@ -59,7 +59,7 @@ def main():
         from gateway.app import Gateway, make_plans
 
         plans = make_plans(ot)
-        gateway = Gateway(Parts(ot), plans, ot, it)
+        gateway = Gateway(Parts(ot, it), plans, ot, it)
         gateway.trial_s = trial_s
     except ConfigError as error:
         print(error)

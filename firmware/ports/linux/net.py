@@ -98,7 +98,10 @@ class Datagram:
 
 
 class Net:
-    """The host's network: always up."""
+    """The host's network: always up. The arguments are those of the boards' ports; the host knows better."""
+
+    def __init__(self, settings=None, it=None, clock=None):
+        pass
 
     def up(self):
         """True: an address is held."""
@@ -129,4 +132,3 @@ def _address(host, port):
     except OSError:
         raise OSError(errno.EINVAL)
     return socket.AF_INET.to_bytes(2, sys.byteorder) + port.to_bytes(2, "big") + packed + bytes(8)
-
