@@ -119,6 +119,8 @@ class Parts:
         self.clock = Clock()
         self.led = Led()
         self.net = Net()
+        self.console = None
+        self.rs485 = len(board.RS485)
         self.flash = open_flash({"pinned_files": PINNED_FILES})
         self.ports = [Rs485(board.RS485[bus["port"]], bus["baud"], bus["serial_format"]) for bus in ot["buses"]]
         self.watchdog = Watchdog()
@@ -131,7 +133,7 @@ def run(seconds, saturated):
     import main
 
     figures["import_main_ms"] = time.ticks_diff(time.ticks_ms(), start)
-    ot, it = main.load()
+    ot, it = main.load()[:2]
     figures["configured"] = free()
     from gateway.app import Gateway, make_plans
 
