@@ -1,7 +1,7 @@
 """A TCP proxy between the client under test and a real broker; its faults have names and can be switched at any time.
 
-Promises: byte streams are never changed, only delayed, slowed, held, cut, or (named) robbed of whole PUBACKs; every
-fault is counted. It runs in a thread of its own; attributes may be set from any thread, then call `apply()`.
+Promises: byte streams are only delayed, slowed, held, cut, or (named) robbed of whole PUBACKs or damaged. It runs in a
+thread of its own; attributes may be set from any thread, then call `apply()`.
 
     delay_ms        each way
     rate            bytes per second from client to broker, 0: no limit
@@ -11,6 +11,7 @@ fault is counted. It runs in a thread of its own; attributes may be set from any
     drop_pubacks    number of PUBACKs that get lost
     cut_after       (bytes from the client, bytes from the broker): the connection is reset when one is reached;
                     it is taken from the iterator `cuts` at every new connection
+    damage          function that gets each piece of what the broker says and returns what arrives
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import asyncio
 import socket
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
 TO_BROKER, TO_CLIENT = 0, 1
@@ -36,6 +37,7 @@ class FaultProxy:
         self.rate = 0
         self.hold_answers = self.silent = self.refuse = False
         self.drop_pubacks = 0
+        self.damage: Callable[[bytes], bytes] | None = None
         self.cuts: Iterator[tuple[int, int]] = iter(())
         self.connections = self.resets = self.pubacks_dropped = 0
         self.bytes = [0, 0]
@@ -154,6 +156,8 @@ class _Link:
         proxy.chunks[direction] += 1
         if direction == TO_CLIENT:
             data = self._without_pubacks(data)
+            if proxy.damage and data:
+                data = proxy.damage(data)
         due = self.loop.time() + proxy.delay_ms / 1000
         if direction == TO_BROKER and proxy.rate:
             size = max(1, proxy.rate // _PIECES_PER_S)

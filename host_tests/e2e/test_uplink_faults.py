@@ -91,12 +91,16 @@ class Publisher:
         paths = [".frozen", *(str(ROOT / each) for each in ("lib", "firmware", "build/device"))]
         device = os.environ.get("FIELDGATE_DEVICE_PACKAGES")
         self.process = subprocess.Popen(
-            [str(Path(sys.prefix) / "bin" / "micropython"), "-X", "heapsize=320K", str(PUBLISHER), json.dumps(plan)],
+            [str(Path(sys.prefix) / "bin" / "micropython"), "-X", "heapsize=320K", str(PUBLISHER)],
             env={**os.environ, "MICROPYPATH": ":".join(paths + [device] if device else paths)},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(plan) + "\n")
+        self.process.stdin.flush()
 
     def result(self, seconds: float = 120) -> dict[str, Any]:
         try:

@@ -4,7 +4,7 @@ import broker_fuzz
 from uplink import session as session_module
 from uplink.session import Session
 from uplink.window import Window
-from uplink_rig import Rig
+from uplink_rig import A, B, Rig
 
 TIMEOUT_S = 90
 
@@ -268,3 +268,77 @@ def test_ring_of_bytes_never_overwrites():
 def test_defaults_leave_room_for_the_largest_batch():
     settings = session_module.DEFAULTS
     assert settings["buffer_bytes"] >= 2 * (2048 + settings["topic_bytes"] + 8)
+
+
+class SecureNet:
+    """In front of the brokers: connections are in a TLS handshake for 300 ms after they are made, or for ever."""
+
+    def __init__(self, net, clock):
+        self.net = net
+        self.clock = clock
+        self.ever = False
+        self.begun = []
+        self.times = []
+
+    def up(self):
+        return True
+
+    def connect(self, host, port):
+        connection = self.net.connect(host, port)
+        plain = connection.state
+        began = self.clock.ticks_ms()
+
+        def state():
+            if plain() == 0:
+                return 0
+            if not self.begun or self.begun[-1] is not connection:
+                self.begun.append(connection)
+                self.times.append(self.clock.ticks_ms())
+            done = self.clock.ticks_diff(self.clock.ticks_ms(), began) >= 300
+            return 1 if done and not self.ever else 2
+
+        connection.state = state
+        return connection
+
+
+def secure(rig):
+    net = SecureNet(rig.net, rig.clock)
+    rig.session._net = net
+    return net
+
+
+def gaps_of(net, clock):
+    return [clock.ticks_diff(b, a) for a, b in zip(net.times, net.times[1:])]
+
+
+def test_tls_handshakes_are_30_s_apart():
+    rig = Rig((A, B))
+    net = secure(rig)
+    net.ever = True
+    rig.run(300000)
+    gaps = gaps_of(net, rig.clock)
+    assert "no TLS within 20000 ms" in rig.states[0][1]
+    assert len(gaps) >= 6 and min(gaps) >= 30000 and max(gaps) < 45000, gaps
+    net.ever = False
+    rig.run(60000)
+    assert rig.session.ready
+    for _ in range(5):
+        rig.session.close()
+        rig.run(60000)
+        assert rig.session.ready
+    assert min(gaps_of(net, rig.clock)) >= 30000
+    rig.publish()
+    rig.drain()
+    rig.session.close()
+    rig.run(2000)
+    assert rig.session.ready, "the last handshake was long ago: no need to wait"
+
+
+def test_a_refused_connection_is_no_handshake():
+    rig = Rig()
+    net = secure(rig)
+    rig.broker.refuse = True
+    rig.run(20000)
+    rig.broker.refuse = False
+    rig.run(12000)
+    assert rig.session.ready and len(net.times) == 1

@@ -7,35 +7,23 @@ DESIGN.md draws the states. The loop that calls `service()` decides how fast it 
 """
 
 from uplink.codec import PUBLISH_OVERHEAD_BYTES, Codec, to_bytes
+from uplink.defaults import DEFAULTS
 from uplink.framing import Framer
 from uplink.reasons import reason_of, refusal
 from uplink.window import Window
 
 WAITING = 0  # no connection; the next attempt comes when the pause is over
-CONNECTING = 1  # TCP (and later TLS) is being set up
-LOGGING_IN = 2  # CONNECT sent or being sent, CONNACK not here yet
-UP = 3
-
-# What a Session can be told; ranges are the caller's to check (gateway.config does).
-DEFAULTS = {
-    "user": None,
-    "password": None,
-    "keep_alive_s": 20,  # 5..3600
-    "window": 16,  # 1..64 packets without acknowledgement
-    "buffer_bytes": 8192,  # packets in the window, at most 65535
-    "topic_bytes": 224,  # longest topic
-    "connect_timeout_ms": 5000,
-    "connack_timeout_ms": 5000,
-    "ack_timeout_ms": 10000,  # without progress, plus _SLOWEST_MS_PER_BYTE for each byte that waits
-    "backoff_min_ms": 500,
-    "backoff_max_ms": 10000,
-}
+CONNECTING = 1  # TCP is being set up
+SECURING = 2  # TLS handshake
+LOGGING_IN = 3  # CONNECT sent or being sent, CONNACK not here yet
+UP = 4
 
 _SLOWEST_MS_PER_BYTE = 5  # 200 B/s: the slowest link that must still drain
 _READ_BYTES = 256
 _WRITES_PER_SLICE = 4
 _CONTROL_BYTES = 64  # PINGREQ and PUBACK that may wait before we stop reading
 _WATCH_MS = 50  # how often a session that stands looks at its timers
+
 
 class _Lost(Exception):
     """The connection is over; the text says why."""
@@ -45,7 +33,7 @@ class Session:
     """MQTT session of one client id with the first broker of a list that answers.
 
     `net`: the network seam. `clock`: ticks_ms, ticks_diff, ticks_add. `rand(n)`: n random bits (jitter).
-    `settings`: dict with `client_id`, `brokers` (list of (host, port), host numeric IPv4 or "localhost"), and any of
+    `settings`: dict with `client_id`, `brokers` (list of (host, port), hosts as `net` takes them), and any of
     DEFAULTS. Two callbacks, both called from `service()` only, neither may call `service()`:
 
     on_state(up, text)  up True: connected (at each reconnect: publish the birth now); False: the connection was lost,
@@ -67,12 +55,13 @@ class Session:
         self._input = memoryview(bytearray(_READ_BYTES))
         self._control = bytearray()  # CONNECT, PINGREQ, PUBACK that wait to be written
         self._connection = None
-        self._steps = (self._wait, self._connect, self._log_in, self._exchange)
+        self._steps = (self._wait, self._connect, self._connect, self._log_in, self._exchange)
         self.on_state = None
         self.on_ack = None
         self.state = WAITING
         self.last_error = ""  # why there is no session, or why the last one ended before this one
         self.connects = 0  # sessions established
+        self.known = False  # the broker of the last one had kept our session, so its retained messages too
         self.failures = 0  # attempts that failed and connections that were lost
         self.published = 0  # messages taken
         self.acked = 0  # messages acknowledged
@@ -105,9 +94,7 @@ class Session:
 
     def publish(self, topic, payload, retain=False):
         """Take a message for QoS 1; only after `can_publish(len(payload))` said True. The payload is copied.
-
-        Returns its token, an int in 1..65535, unique among the messages not acknowledged yet.
-        """
+        Returns its token, an int in 1..65535, unique among the messages not acknowledged yet."""
         topic = to_bytes(topic)
         payload = to_bytes(payload)
         assert 0 < len(topic) <= self._topic_bytes
@@ -155,12 +142,19 @@ class Session:
             established = self._connection.state()
         except OSError as error:
             raise _Lost(reason_of(error))
-        if established:
+        if established == 1:
             self._control = self._codec.connect_packet()
             self.state = LOGGING_IN
             self._since = now
             return True
-        if self._elapsed(now, self._since, self._connect_timeout_ms):
+        if established and self.state == CONNECTING:
+            self.state = SECURING
+            self._since = self._secured_at = now
+            self._secured = True
+        if self.state == SECURING:
+            if self._elapsed(now, self._since, self._handshake_timeout_ms):
+                raise _Lost("no TLS within %d ms" % self._handshake_timeout_ms)
+        elif self._elapsed(now, self._since, self._connect_timeout_ms):
             raise _Lost("no connection within %d ms" % self._connect_timeout_ms)
         return False
 
@@ -215,9 +209,9 @@ class Session:
 
     def _write(self, now):
         """Hand packets to the connection as long as it takes them whole; returns True if it took anything."""
-        took = False
         if not self._control and not self._unfinished and self._sent >= min(self._open, self._waiting.count):
-            return took
+            return False
+        took = False
         for _ in range(_WRITES_PER_SLICE):
             if self._control and not self._offset:
                 count = self._hand_over(self._control)
@@ -273,7 +267,8 @@ class Session:
         try:
             nbytes = self._connection.read_into(self._input)
         except OSError as error:
-            raise _Lost(reason_of(error))
+            plain_login = self.state == LOGGING_IN and not self._secured
+            raise _Lost("closed without CONNACK (TLS port?)" if plain_login else reason_of(error))
         if not nbytes:
             return False
         self._rx_at = self._now = now
@@ -298,6 +293,8 @@ class Session:
 
     def _on_connack(self, first, body, length):
         """MQTT 3.1.1, 3.2. Session Present decides whether what we send again is a duplicate."""
+        if first == 0x15:  # a TLS alert, whose second byte is the version
+            raise _Lost("answers with TLS: needs tls")
         if first != 0x20 or length != 2 or body[0] > 1:
             raise _Lost("protocol error: CONNACK expected, packet 0x%02x of %d bytes" % (first, length))
         code = body[1]
@@ -306,6 +303,7 @@ class Session:
                 self._backoff_ms = self._backoff_max_ms  # a wrong password does not heal by hurry
             raise _Lost(refusal(code))
         self._waiting.mark_duplicates(body[0])
+        self.known = body[0] == 1
         self.state = UP
         self.connects += 1
         self._tx_at = self._now
@@ -361,7 +359,8 @@ class Session:
         self._sent = 0  # packets of the window that were begun on this connection
         self._open = min(2, self._window)  # grows by one with every PUBACK: a slow link is not flooded
         self._pinging = False
-        self._ping_since = self._ack_since = self._since = 0
+        self._secured = False  # a TLS handshake was begun
+        self._ping_since = self._ack_since = self._since = self._secured_at = 0
         self._now = self._tx_at = self._rx_at = self._watched_at = self._clock.ticks_ms()
 
     def _fail(self, text):
@@ -381,9 +380,13 @@ class Session:
                 self._backoff_ms = min(2 * pause_ms, self._backoff_max_ms)
         self.state = WAITING
         self._proven = False
+        rest_ms = 0
+        if self._secured:  # after 6 days the difference has wrapped: one gap too many, then
+            rest_ms = self._handshake_gap_ms - max(0, self._clock.ticks_diff(self._clock.ticks_ms(), self._secured_at))
         self._clear()
         # Half of the pause is random, so that the boxes of a plant do not come back all at once.
-        self._retry_at = self._clock.ticks_add(self._now, pause_ms // 2 + (self._rand(10) * (pause_ms // 2) >> 10))
+        pause_ms = pause_ms // 2 + (self._rand(10) * (pause_ms // 2) >> 10)
+        self._retry_at = self._clock.ticks_add(self._now, pause_ms + max(0, rest_ms))
         self._report(text)
 
     def _report(self, text):

@@ -40,12 +40,13 @@ client.disconnect()
 """
 
 
-def on_device(*arguments: str) -> str:
+def on_device(*arguments: str, told: str = "") -> str:
     """Run the Unix port of MicroPython with the device's modules; returns the last line printed."""
     paths = [".frozen", *(str(ROOT / each) for each in ("lib", "firmware", "build/device"))]
     run = subprocess.run(
         [str(Path(sys.prefix) / "bin" / "micropython"), "-X", "heapsize=320K", *arguments],
         env={**os.environ, "MICROPYPATH": ":".join(paths)},
+        input=told,
         capture_output=True,
         text=True,
         timeout=300,
@@ -58,7 +59,7 @@ def on_device(*arguments: str) -> str:
 def session_rate(port: int, count: int) -> tuple[float, float]:
     """(messages per second from the first attempt to the last PUBACK, longest hold in ms)."""
     plan = {"ports": [port], "count": count, "size": SIZE_BYTES, "give_up_ms": 200000}
-    result = json.loads(on_device(str(PUBLISHER), json.dumps(plan)))
+    result = json.loads(on_device(str(PUBLISHER), told=json.dumps(plan) + "\n"))
     assert result["acked"] == count and result["connects"] == 1, result
     return count * 1000 / result["took_ms"], result["hold_max_us"] / 1000
 
