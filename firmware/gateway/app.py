@@ -166,7 +166,7 @@ class Gateway:
                 "user": mqtt["user"],
                 "password": mqtt["password"],
                 "keep_alive_s": mqtt["keep_alive_s"],
-                "topic_bytes": len(base.encode()) + 24,  # /meta/<8 hex digits>/<group>
+                "topic_bytes": len(base.encode()) + 48,  # /latest/<name of a unit>/<group>
             },
         )
         session.set_last_will(base + "/status", telemetry.offline(self.who))
@@ -246,7 +246,7 @@ class Gateway:
             ):
                 text += piece
                 await sleep_ms(0)
-            self.publisher.telemetry = text
+            self.publisher.notice = ("telemetry", text)
             await sleep_ms(self.telemetry_ms)
 
     def _tell_losses(self):

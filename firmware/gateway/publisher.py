@@ -4,6 +4,10 @@
 message handed to the session. The log's cursor moves only to places that the broker has
 acknowledged; `acknowledged()` tells the keeper where that is, because writing it to flash needs
 a pause of the bus. What a batch's samples mean is published (retained) before the batch.
+
+What is current (telemetry, latest values) does not wait behind a backlog: `notice` goes out before
+the next batch. A backlog is paced: at most `backfill_bytes_per_s`, but always twice as fast as it
+was measured, so that it ends; live data never reach that limit.
 """
 
 from flashlog.records import EVENT, SAMPLE, TIME_MARK, Block
@@ -11,26 +15,41 @@ from gateway import schema as schemas
 from gateway import words
 from gateway.clock import uptime_ms
 from gateway.layouts import layouts_of
-from uplink.envelope import BatchEncoder
 
 MAX_PAYLOAD_BYTES = 2048
 MAX_META_BYTES = 4096
+MAX_PAUSE_MS = 60000  # between two batches of a backlog
 ROWS_PER_STEP = 2  # a row costs about 2 ms on an RP2040; a frame has up to 40
 
 
-class Publisher:
-    """Publishes below the topic `base`. settings: the "publish" part of the IT half."""
+def encoder_of(kind, log_id, max_records):
+    """The encoder of a payload format; only its modules are loaded. The seam is `uplink.batch.Batch`."""
+    if kind == "typed":
+        from uplink.typed import TypedEncoder as Encoder
+    else:
+        from uplink.envelope import BatchEncoder as Encoder
+    return Encoder(log_id, MAX_PAYLOAD_BYTES, max_records)
 
-    def __init__(self, log, session, clock, base, settings):
+
+class Publisher:
+    """Publishes below the topic `base`. settings: the "publish" part of the IT half.
+
+    encoder: writes the batches; what the settings name when it is left out.
+    """
+
+    def __init__(self, log, session, clock, base, settings, encoder=None):
         self._log = log
         self._session = session
         self._clock = clock
         self._base = base
         self._age_ms = settings["batch_age_ms"]
-        self._encoder = BatchEncoder(log.log_id, MAX_PAYLOAD_BYTES, settings["batch_records"])
+        self._limit = settings.get("backfill_bytes_per_s", 0)  # 0: as fast as the broker takes it
+        self._encoder = encoder or encoder_of(settings.get("payload"), log.log_id, settings["batch_records"])
         self._retained = iter(())  # (topic, text) to publish before any batch
         self._message = None  # the one of them that is next
-        self.telemetry = None  # JSON text to publish when there is room; a newer one replaces it
+        self._terms = iter(())  # the glossary's terms, one by one when there is nothing else to do
+        self._taught = False  # they were given to a broker in this boot
+        self.notice = None  # (topic, text) to publish retained before the next batch; who sets it waits for None
         self._told = ()  # schemas whose meaning this session's broker has
         self._layouts_schema = None
         self._layouts = {}
@@ -41,6 +60,9 @@ class Publisher:
         self._batch_schema = None
         self._next_number = 0  # sequence number that continues it
         self._base_ms = 0  # uptime of its first record
+        self._sent = None  # (boot, uptime of the first record) of the batch before
+        self._pause_ms = 0  # that must pass between the two
+        self._sent_at = 0
         self._read_to = None  # log position behind the last frame that is in it as a whole
         # The frame that is being taken in
         self._block = None
@@ -60,6 +82,9 @@ class Publisher:
         self._told = (schema,)
         self._retained = self._greeting(status, schema)
         self._message = None
+        if not (self._taught and self._session.known):  # a broker that kept our session kept what is retained
+            self._terms = words.terms()
+            self._taught = True
 
     def step(self):
         """One slice of work. True if there may be more to do at once."""
@@ -69,13 +94,20 @@ class Publisher:
             self._message = next(self._retained, None)
         if self._message is not None:
             return self._say()
-        if self._writer is not None:
-            return self._write()
-        if self.telemetry is not None and self._session.can_publish(len(self.telemetry)):
-            text, self.telemetry = self.telemetry, None
-            self._publish("telemetry", text, True, None)
+        if self._writer is not None and self._write():
             return True
-        return self._collect()
+        if self.notice is not None:
+            topic, text = self.notice
+            if self._session.can_publish(len(text.encode())):
+                self.notice = None
+                self._publish(topic, text, True, None)
+                return True
+        if self._writer is not None:
+            return False
+        if self._collect():
+            return True
+        self._message = next(self._terms, None)
+        return self._message is not None
 
     @property
     def acked(self):
@@ -91,7 +123,7 @@ class Publisher:
 
     def _greeting(self, status, schema):
         yield "status", status
-        yield "glossary", words.GLOSSARY
+        yield "glossary", words.glossary()
         for message in self._meaning(schema):
             yield message
 
@@ -197,15 +229,24 @@ class Publisher:
         utc_ms = None if self._zero_ms is None else self._zero_ms + self._base_ms
         self._writer = self._encoder.steps(utc_ms)
         self._open = False
+        if self._sent is not None and self._sent[0] == self._batch_boot:
+            # Half of the time that the records before this batch took to come: so a backlog always shrinks.
+            self._pause_ms = min(self._pause_ms, max(0, self._base_ms - self._sent[1]) // 2)
         return True
 
     def _write(self):
-        """One column, or the whole payload to the session once it is written and has room."""
+        """One column, or the whole payload to the session once it is written, has room and may go."""
         for _ in self._writer:
             return True
         payload = self._encoder.payload
+        now = self._clock.ticks_ms()
+        if self._pause_ms and 0 <= self._clock.ticks_diff(now, self._sent_at) < self._pause_ms:
+            return False
         if not self._session.can_publish(len(payload)):
             return False
         self._writer = None
+        self._sent = (self._batch_boot, self._base_ms)
+        self._sent_at = now
+        self._pause_ms = min(len(payload) * 1000 // self._limit, MAX_PAUSE_MS) if self._limit else 0
         self._publish("data", payload, False, self._read_to)
         return True

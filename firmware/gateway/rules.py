@@ -125,7 +125,11 @@ IT = (
                     "batch_records": (("int", 1, 240), 64),
                     "batch_age_ms": (("int", 100, 60000), 1000),
                     "flush_ms": (("int", 50, 60000), 1000),
-                    "telemetry_s": (("int", 1, 3600), 10),
+                    "telemetry_s": (("int", 1, 3600), 60),
+                    "payload": (("one", ("columns", "typed")), "columns"),  # lib/uplink/FORMAT.md
+                    "backfill_bytes_per_s": (("int", 0, 1000000), 16384),  # 0: no limit
+                    "latest_s": (("int", 0, 3600), 0),  # 0: off, as with the next one
+                    "assets_s": (("int", 0, 86400), 3600),
                 },
             ),
             {},

@@ -9,6 +9,7 @@ class Paperboy:
 
     def __init__(self, window=16):
         self.ready = True
+        self.known = False  # as a broker that has never seen us
         self.window = window
         self.sent = []
         self.on_ack = None

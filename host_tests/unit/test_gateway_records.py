@@ -43,6 +43,7 @@ class Box:
         self.session = Paperboy()
         self.publisher = Publisher(self.log, self.session, self.clock, "base", settings)
         self.publisher.greet("{}", self.schema)
+        self.publisher._terms = iter(())  # the glossary is not the point here
 
     def sample(self, value, group=0, after_ms=100):
         self.clock.advance_ms(after_ms)
