@@ -263,7 +263,7 @@ class Gateway:
     # Called by the parts
 
     def _on_result(self, read, quality, ticks_ms, data, nbytes):
-        self.recorder.sample(read.group, quality, ticks_ms, data, nbytes)
+        self.recorder.sample(read.group, quality, ticks_ms, data, nbytes, read)
         if self.tap:
             self.tap(read, quality, data, nbytes)
 

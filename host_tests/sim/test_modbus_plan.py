@@ -8,7 +8,8 @@ import sys
 from line import sealed
 from modbus import pdu
 from modbus.line import Line
-from modbus.plan import Plan, PlanError
+from modbus.plan import Plan
+from modbus.planner import PlanError
 
 LINE = Line("line1", 9600, "8N1")
 

@@ -1,0 +1,191 @@
+"""Makes a poll plan: points of the units merged into reads, with the bus time they need; splits reads later.
+
+Points of one unit, function and period become one read as long as the hole between them is
+at most `max_gap` registers (16 times as many coils) and the read stays within `max_registers`
+(16 times as many coils, at most 2000). The time on the wire is computed before anything is
+polled; a plan that does not fit is refused with the numbers.
+
+Loaded by modbus.plan when it is needed, and released by the application after the start.
+"""
+
+from array import array
+
+from modbus import adu, pdu
+from modbus.plan import Read, Unit
+
+_WORDS = {"bool": 1, "uint16": 1, "int16": 1, "uint32": 2, "int32": 2, "float32": 2}
+_SPREAD_LIMIT_MS = 10000
+
+
+class PlanError(ValueError):
+    """The plan cannot be run; the text names what was found and what is allowed."""
+
+
+def fill(plan, units):
+    """Make units and reads of `plan`; see modbus.plan.Plan."""
+    for config in units:
+        unit = _unit(config, len(plan.units))
+        plan.units.append(unit)
+        for fc, period_ms, points in _classes(config["points"]):
+            _merge(plan, unit, fc, period_ms, points)
+    if not plan.reads:
+        raise PlanError("%s: found no point, allowed at least 1" % plan.line.name)
+    _check(plan)
+
+
+def _unit(config, index):
+    unit = Unit()
+    unit.index = index  # in plan.units
+    unit.name = config["name"]
+    unit.unit_id = config["unit_id"]
+    unit.first_byte_timeout_ms = config.get("first_byte_timeout_ms", 200)
+    unit.inter_byte_timeout_ms = config.get("inter_byte_timeout_ms", 10)
+    unit.retries = config.get("retries", 1)
+    unit.max_registers = min(config.get("max_registers", 60), 125)
+    unit.max_gap = config.get("max_gap", 8)
+    unit.comm_loss_ms = config.get("comm_loss_ms", 0)
+    unit.latency_min_us = 0
+    return unit
+
+
+def _classes(points):
+    """Points by function and period, each sorted by address: list of (fc, period_ms, points)."""
+    classes = {}
+    for point in points:
+        key = (point["fc"], point.get("period_ms", 1000))
+        classes.setdefault(key, []).append(point)
+    return [(key[0], key[1], sorted(classes[key], key=lambda point: point["address"])) for key in sorted(classes)]
+
+
+def _merge(plan, unit, fc, period_ms, points):
+    scale = 16 if fc <= 2 else 1
+    limit = min(unit.max_registers * scale, 2000)
+    start = end = 0
+    run = []
+    for point in points:
+        address = point["address"]
+        after = address + _WORDS[point["type"]]
+        if run and (
+            address - end > unit.max_gap * scale or after - start > limit or (unit.unit_id, fc, address) in plan.splits
+        ):
+            _add_points(plan, unit, fc, start, end - start, period_ms, run)
+            run = []
+        if not run:
+            start = end = address
+        run.append(point)
+        end = max(end, after)
+    _add_points(plan, unit, fc, start, end - start, period_ms, run)
+
+
+def _add_points(plan, unit, fc, address, count, period_ms, points):
+    sections = array("H")
+    for point in points:
+        start = point["address"] - address
+        end = start + _WORDS[point["type"]]
+        priority = point.get("priority", 1)  # 0..3
+        if sections and start < sections[-2]:  # overlaps
+            sections[-2] = max(sections[-2], end)
+            sections[-1] = max(sections[-1], priority)
+        else:
+            sections.extend(array("H", (start, end, priority)))
+    _add(plan, unit, fc, address, count, period_ms, points, sections, None)
+
+
+def _add(plan, unit, fc, address, count, period_ms, points, sections, frame):
+    group = plan.first_group + len(plan.reads)
+    if group >= plan.end_group:
+        n = plan.end_group - plan.first_group
+        raise PlanError("%s: found more than %d reads, allowed %d" % (plan.line.name, n, n))
+    line = plan.line
+    read = Read()
+    read.group = group
+    read.unit = unit
+    read.fc = fc
+    read.address = address
+    read.count = count
+    read.period_ms = period_ms
+    read.priority = max([sections[i] for i in range(2, len(sections), 3)])
+    read.points = points
+    read.sections = sections
+    read.frame = frame or adu.build(unit.unit_id, pdu.build(fc, address, count))
+    read.need = adu.reply_bytes(fc, count)
+    read.request_us = line.chars_us(len(read.frame))
+    read.reply_us = line.chars_us(read.need)
+    read.wire_us = read.request_us + read.reply_us
+    read.first_us = read.request_us + unit.first_byte_timeout_ms * 1000
+    read.inter_us = unit.inter_byte_timeout_ms * 1000 + line.char_us
+    read.cycle_us = read.request_us + read.reply_us + 2 * line.t35_us  # the least it takes
+    read.active = True
+    plan.reads.append(read)
+
+
+def _check(plan):
+    need = share_permille(plan)
+    allowed = plan.line.share_permille
+    if need > allowed:
+        worst = max(plan.reads, key=lambda read: read.cycle_us * 1000 // read.period_ms)
+        raise PlanError(
+            "%s: polling needs at least %d.%d %% of the bus, allowed %d.%d %%: "
+            "make the periods %d.%02d times as long "
+            "(the most is taken by %s fc %d address %d: %d us of every %d ms) or raise the baud rate"
+            % (
+                (plan.line.name, need // 10, need % 10, allowed // 10, allowed % 10)
+                + divmod(-(-need * 100 // allowed), 100)
+                + (worst.unit.name, worst.fc, worst.address, worst.cycle_us, worst.period_ms)
+            )
+        )
+
+
+def share_permille(plan):
+    """See modbus.plan.Plan."""
+    total = 0
+    for read in plan.reads:
+        if read.active:
+            total += read.cycle_us * 1000 // read.period_ms
+    return -(-total // 1000)
+
+
+def phases(plan):
+    """See modbus.plan.Plan."""
+    counts = {}
+    for read in plan.reads:
+        counts[read.period_ms] = counts.get(read.period_ms, 0) + 1
+    seen = {}
+    found = []
+    for read in plan.reads:
+        k = seen.get(read.period_ms, 0)
+        seen[read.period_ms] = k + 1
+        found.append(min(read.period_ms, _SPREAD_LIMIT_MS) * k // counts[read.period_ms])
+    return found
+
+
+def split(plan, read, near):
+    """See modbus.plan.Plan."""
+    sections = read.sections
+    at = _boundary(sections, read.count // 2 if near is None else near - read.address)
+    if at < 0 or plan.first_group + len(plan.reads) + 2 > plan.end_group:
+        return None
+    read.active = False
+    offset = sections[at]
+    address = read.address + offset
+    for low in (True, False):
+        mine = array("H", sections[:at] if low else sections[at:])
+        if not low:
+            for i in range(0, len(mine), 3):
+                mine[i] -= offset
+                mine[i + 1] -= offset
+        start = read.address if low else address
+        points = read.points and [point for point in read.points if (point["address"] < address) == low]
+        frame = adu.retarget(read.frame, start, mine[-2])
+        _add(plan, read.unit, read.fc, start, mine[-2], read.period_ms, points, mine, frame)
+    plan.splits.append((read.unit.unit_id, read.fc, address))
+    return address
+
+
+def _boundary(sections, near):
+    """Place in `sections` of the one that begins nearest to the offset `near`; -1: there is only one."""
+    best = -1
+    for i in range(3, len(sections), 3):
+        if best < 0 or abs(sections[i] - near) < abs(sections[best] - near):
+            best = i
+    return best
