@@ -16,27 +16,44 @@ def check(shell, words):
         raise Refused(verbs.CHECK, "no candidate: change something with set first")
     from gateway import app, config  # the tables of gateway.rules are loaded for this only
 
+    errors = []
+    lines = []
     try:
-        ot, it = config.load(revisions.EDIT, shell.gateway.rs485)
-        plans = app.make_plans(ot)
+        # One half after the other: both at once take more memory than a small board has left while it polls.
+        config.half(revisions.EDIT, config.IT_FILE, shell.gateway.rs485, errors)
+        ot = config.half(revisions.EDIT, config.OT_FILE, shell.gateway.rs485, errors)
+        config.forget()
+        if not errors:
+            lines = _costs(app.make_plans(ot))
     except ConfigError as error:
-        for line in error.lines:
-            yield line
-        raise Refused(verbs.CHECK, "%d mistakes: mend them with set, or discard" % len(error.lines))
+        errors = error.lines
     finally:
         config.forget()
+    for line in errors or lines:
+        yield line
+    if errors:
+        raise Refused(verbs.CHECK, "%d mistakes: mend them with set, or discard" % len(errors))
+
+
+def _costs(plans):
+    """What the plans need, in lines."""
+    lines = []
     records = 0
     for plan in plans:
         share = plan.share_permille()
-        yield "%s: %d units in %d reads use %d.%d %% of the bus" % (
-            plan.line.name,
-            len(plan.units),
-            len(plan.reads),
-            share // 10,
-            share % 10,
+        lines.append(
+            "%s: %d units in %d reads use %d.%d %% of the bus"
+            % (
+                plan.line.name,
+                len(plan.units),
+                len(plan.reads),
+                share // 10,
+                share % 10,
+            )
         )
         records += sum([86400000 // read.period_ms for read in plan.reads])
-    yield "about %d records a day" % records
+    lines.append("about %d records a day" % records)
+    return lines
 
 
 def commit(shell, words):

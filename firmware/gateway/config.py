@@ -26,14 +26,20 @@ def load(folder, ports):
     ports: number of RS-485 ports that the board has. Raises ConfigError.
     """
     errors = []
-    ot = _read(folder, OT_FILE, rules.OT, errors)
-    it = _read(folder, IT_FILE, rules.IT, errors)
-    if not errors:
-        errors += [OT_FILE + ": " + line for line in check_ot(ot, ports)]
-        errors += [IT_FILE + ": " + line for line in check_it(it)]
+    ot = half(folder, OT_FILE, ports, errors)
+    it = half(folder, IT_FILE, ports, errors)
     if errors:
         raise ConfigError(errors)
     return ot, it
+
+
+def half(folder, name, ports, errors):
+    """One half, checked for itself; mistakes go to `errors` as lines, then what is returned is of no use."""
+    before = len(errors)
+    tree = _read(folder, name, rules.OT if name == OT_FILE else rules.IT, errors)
+    if len(errors) == before:
+        errors += [name + ": " + line for line in (check_ot(tree, ports) if name == OT_FILE else check_it(tree))]
+    return tree
 
 
 def forget():

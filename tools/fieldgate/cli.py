@@ -31,6 +31,7 @@ COMMANDS = (
     Command("collect", "fieldgate.collect_cli", "collect", "Store everything from a broker in a database."),
     Command("decode", "fieldgate.decode_cli", "decode", "Decode published batches from a file or stdin."),
     Command("glossary", "fieldgate.glossary_cli", "glossary", "Print the glossary, or look a word up."),
+    Command("console-manual", "fieldgate.console_manual", "main", "Print the manual of the box's console."),
     Command("log", "fieldgate.log_cli", "app", "Look into the flash log of an image or a box."),
     Command("build", "fieldgate.build_cli", "build", "Compile the device files of the boards into build/boards/."),
     Command("size", "fieldgate.build_cli", "size", "Compare the .mpy bytes of every device module with its budget."),

@@ -1,0 +1,88 @@
+"""Writes firmware/CONSOLE.md: the verbs from the table that `help` prints, around them what a technician must know.
+
+The table is firmware/console/manual.py; it is executed here, as it is plain Python.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ROOT = Path(__file__).resolve().parents[2]
+MANUAL = ROOT / "firmware" / "CONSOLE.md"
+
+HEAD = """# The console
+
+A laptop, a cable, any terminal program: 115200 baud, 8N1 (USB boards: any speed). Press Enter, and the box answers
+while it goes on polling. This page is made from the table behind `help` by `fieldgate console-manual --write`.
+
+- Bare words, no quotes. The beginning of a verb is enough; Tab completes verbs, keys and values; arrow up brings lines
+  back; Ctrl-C stops what runs, never the gateway.
+- Every answer ends in `OK`, or in `ERR`, a code and what to do.
+- A change goes to a *candidate*: `set`, look with `diff`, then `commit`. The gateway starts again with the candidate on
+  trial. Type `confirm` within ten minutes; if nobody does, if the power goes, or if the box cannot even start with it,
+  the configuration before comes back by itself. So a wrong baud rate or a moved broker costs minutes, not a visit.
+- Keys: `line1.baud` (a bus), `line1.meter.unit_id` (its unit), `line1.meter.voltage.period_ms` (a point),
+  `mqtt.brokers.0.host`, `place.site`. `set line1.+pump.unit_id 7` adds a unit: the + keeps a typing mistake
+  from adding one.
+
+```
+> set line1.bauds 9600
+ERR 1 line1.bauds: unknown key, did you mean baud?
+> set line1.baud 9601x
+ERR 2 line1.baud: found "9601x", allowed a whole number 1200..1000000
+> set line1.baud 9600
+line1.baud: 19200 -> 9600
+OK
+> commit
+line1: 4 units in 7 reads use 22.5 % of the bus
+about 950400 records a day
+revision 1 is on trial from the next start: type confirm within 10 minutes
+the gateway starts again now
+OK
+```
+
+## From a program
+
+`mpremote resume exec "import console; console.run('status')"` prints the same answer and ends with status 1 when it is
+an `ERR`. `resume` matters: without it mpremote asks for a soft reset, which the running gateway does not do. Other code
+is refused while the gateway runs.
+
+## Roles
+
+A new box is open. `password ot` and `password it` set the passwords of the two halves; from then on each half can be
+changed by its role only, and what touches both needs both. `viewer` may look. Tries after a wrong password wait longer,
+also after a power cut. Logins and changes are written to a chained record: `audit`, `audit verify`.
+Passwords are kept as salted, repeated SHA-256, but whoever holds the box can read its flash, and a stock MicroPython
+image gives a Python prompt to whoever interrupts its start. The lock keeps honest people from mistakes; the cabinet's
+lock keeps others out.
+
+## Verbs
+
+"""
+
+
+def text() -> str:
+    """The whole page."""
+    sys.path.insert(0, str(ROOT / "firmware"))
+    try:
+        from console import manual  # type: ignore[import-not-found]
+    finally:
+        sys.path.pop(0)
+    parts = [HEAD]
+    for verb in sorted(manual.TEXTS):
+        usage, what, examples = manual.TEXTS[verb]
+        parts.append(f"**`{(verb + ' ' + usage).strip()}`** {what}.\n")
+        parts.append("".join(f"- `{example}`\n" for example in examples) + "\n")
+    return "".join(parts).rstrip() + "\n"
+
+
+def main(write: Annotated[bool, typer.Option("--write", help="Renew firmware/CONSOLE.md.")] = False) -> None:
+    """Print the manual of the box's console."""
+    if write:
+        MANUAL.write_text(text())
+    else:
+        print(text(), end="")
