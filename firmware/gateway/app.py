@@ -20,7 +20,7 @@ from modbus import pdu
 from modbus.bus import Bus
 from modbus.codes import COMM_LOSS_RISK, PAUSE_BOUNDS_MS, PAUSE_HOLD, READ_SPLIT
 from modbus.line import Line
-from modbus.plan import MAX_GROUPS, Plan, PlanError
+from modbus.plan import MAX_GROUPS, Plan
 from uplink.session import Session
 
 
@@ -35,6 +35,8 @@ SPLITS_FILE = "splits.txt"  # reads that units refused in one piece: unit id, fc
 
 def make_plans(ot):
     """One poll plan per bus. Raises ConfigError with the plan's own words."""
+    from modbus.planner import PlanError  # planner is in memory only while plans are made
+
     plans = []
     try:
         for number, bus in enumerate(ot["buses"]):
