@@ -7,6 +7,7 @@ file, key path, what was found, what is allowed. Nothing is applied in part.
 """
 
 import json
+import os
 import sys
 from binascii import hexlify
 from hashlib import sha256
@@ -53,8 +54,10 @@ def forget():
 def _read(folder, name, rule, errors):
     path = folder + "/" + name if folder else name
     try:
+        # read(n) takes n bytes of memory at once, however short the file is
+        size_bytes = os.stat(path)[6]
         with open(path, "rb") as file:
-            text = file.read(MAX_FILE_BYTES + 1)
+            text = file.read(min(size_bytes, MAX_FILE_BYTES) + 1)
     except OSError:
         errors.append("%s: no such file; it holds one half of the configuration" % name)
         return None
