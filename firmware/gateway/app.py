@@ -28,83 +28,6 @@ class Restart(Exception):
     """The gateway has written everything to flash and is to start again, with the configuration that now counts."""
 
 
-GROUPS_PER_BUS = 128  # group numbers are one byte, and two buses share them
-MAX_READS_PER_BUS = 100  # leaves numbers for reads that are split later
-SPLITS_FILE = "splits.txt"  # reads that units refused in one piece: unit id, fc, address of the second part
-
-
-def make_plans(ot):
-    """One poll plan per bus. Raises ConfigError with the plan's own words."""
-    from modbus.planner import PlanError  # planner is in memory only while plans are made
-
-    plans = []
-    try:
-        for number, bus in enumerate(ot["buses"]):
-            line = Line(bus["name"], bus["baud"], bus["serial_format"], bus["max_busy_percent"] * 10)
-            last = number + 1 == len(ot["buses"])
-            end = MAX_GROUPS if last else (number + 1) * GROUPS_PER_BUS
-            plans.append(Plan(line, bus["units"], _read_splits(number), number * GROUPS_PER_BUS, end))
-    except PlanError as error:
-        raise ConfigError(["ot.json: %s" % error])
-    pdu.release()
-    for plan in plans:
-        if len(plan.reads) > MAX_READS_PER_BUS:
-            line = (
-                "ot.json: %s: found %d reads, allowed %d: merge points by a larger max_gap or fewer different periods"
-            )
-            raise ConfigError([line % (plan.line.name, len(plan.reads), MAX_READS_PER_BUS)])
-    for text in schema_texts(plans):
-        if len(text) > MAX_META_BYTES - 64:
-            raise ConfigError(
-                [
-                    "ot.json: one read of %d points needs %d bytes of metadata, allowed %d: lower max_registers "
-                    "of the unit (%s...)" % (text.count('"at":'), len(text), MAX_META_BYTES - 64, text[:60])
-                ]
-            )
-    return plans
-
-
-def schema_texts(plans):
-    """The canonical text of every group in use."""
-    return [
-        schemas.group_text(
-            plan.line.name,
-            read.unit.name,
-            read.unit.unit_id,
-            read.group,
-            read.fc,
-            read.address,
-            read.count,
-            read.period_ms,
-            read.points,
-        )
-        for plan in plans
-        for read in plan.reads
-        if read.active
-    ]
-
-
-def _read_splits(number):
-    splits = []
-    try:
-        with open(SPLITS_FILE) as file:
-            for line in file:
-                bus, unit_id, fc, address = [int(word) for word in line.split()]
-                if bus == number:
-                    splits.append((unit_id, fc, address))
-    except (OSError, ValueError):
-        pass  # nothing was refused so far, or the file is damaged: then it is learned again
-    return splits
-
-
-def _write_splits(plans):
-    with open(SPLITS_FILE + ".new", "w") as file:
-        for number, plan in enumerate(plans):
-            for split in plan.splits:
-                file.write("%d %d %d %d\n" % ((number,) + tuple(split)))
-    os.rename(SPLITS_FILE + ".new", SPLITS_FILE)
-
-
 class Gateway:
     """The running box.
 
@@ -112,68 +35,9 @@ class Gateway:
     """
 
     def __init__(self, parts, plans, ot, it):
-        clock = parts.clock
-        self.clock = clock
-        self.led = parts.led
-        self.console = parts.console
-        self.rs485 = parts.rs485  # how many ports the board has
-        self.box = it["box"]
-        self.tap = None  # called with each result while the console shows them
-        self.trial_s = 0  # the configuration is on trial for so long, see gateway.revisions
-        self._restarting = False
-        self.plans = plans
-        self.halves = tuple([(half["revision"], half["hash"]) for half in (ot, it)])
-        self.log = log = FlashLog(parts.flash, os.urandom(4))
-        log.mount()
-        self.boot = log.begin_boot()
-        self._dropped = log.stats.dropped  # of that, events have told
-        self._damaged = 0
-        self.uptime = Uptime(clock)
-        self.started_ms = self.uptime.ms()
-        self.schema = schemas.store(schema_texts(self.plans))
-        publish = it["publish"]
-        self.recorder = Recorder(log, clock, self.uptime, self.boot, self.schema, publish["flush_ms"])
-        self.who = telemetry.identity(it["box"], self.boot, log.log_id)
-        base = "/".join([it["place"][part] for part in ("enterprise", "site", "area", "line", "cell", "asset")])
-        self.session = self._make_session(parts.net, it, base)
-        self.publisher = Publisher(log, self.session, clock, base, publish)
-        self.telemetry_ms = publish["telemetry_s"] * 1000
-        self.buses = []
-        self.ports = parts.ports
-        for port, plan, bus in zip(parts.ports, self.plans, ot["buses"]):
-            self.buses.append(self._make_bus(port, plan, bus["mode"]))
-        self.keeper = Keeper(clock, self.uptime, self.buses, log, self.recorder, self.publisher, parts.watchdog)
+        from gateway import start
 
-    def _make_bus(self, port, plan, mode):
-        if mode == "listen":
-            from modbus.listenbus import ListeningBus  # only where it is configured
-
-            return ListeningBus(port, self.clock, plan.line, plan, self._on_result, self._on_bus_event)
-        return Bus(port, self.clock, plan.line, plan, self._on_result, self._on_bus_event, _below)
-
-    def _make_session(self, net, it, base):
-        mqtt = it["mqtt"]
-        hosts = [broker["host"] for broker in mqtt["brokers"]]
-        if any([host != "localhost" and not host.replace(".", "").isdigit() for host in hosts]):
-            from uplink.resolver import Names  # only where there is a name to look up
-
-            net = Names(net, self.clock, random.getrandbits)
-        session = Session(
-            net,
-            self.clock,
-            random.getrandbits,
-            {
-                "client_id": it["box"],
-                "brokers": [(broker["host"], broker["port"]) for broker in mqtt["brokers"]],
-                "user": mqtt["user"],
-                "password": mqtt["password"],
-                "keep_alive_s": mqtt["keep_alive_s"],
-                "topic_bytes": len(base.encode()) + 48,  # /latest/<name of a unit>/<group>
-            },
-        )
-        session.set_last_will(base + "/status", telemetry.offline(self.who))
-        session.on_state = self._on_session
-        return session
+        start.build(self, parts, plans, ot, it)
 
     async def run(self):
         """Until the program ends."""
@@ -300,7 +164,3 @@ class Gateway:
         _write_splits(self.plans)
         schemas.store(schema_texts(self.plans))
         self._greet()
-
-
-def _below(n):
-    return random.getrandbits(20) % n if n > 0 else 0

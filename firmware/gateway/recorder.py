@@ -6,8 +6,10 @@ waits for its pause between transactions; when both are full, records are droppe
 the count itself is recorded as an event.
 """
 
+from flashlog.columns import ORDERS, plan_of
 from flashlog.layout import MAX_FRAME_BYTES
 from flashlog.records import BlockBuilder
+from flashlog.workspace import Workspace
 from gateway import words
 
 MARK_MS = 60000
@@ -23,8 +25,10 @@ class Recorder:
         self._boot = boot
         self._schema = schema
         self._flush_ms = flush_ms
-        self._open = BlockBuilder(MAX_FRAME_BYTES)
-        self._full = BlockBuilder(MAX_FRAME_BYTES)
+        work = Workspace()
+        self._plans = work.plans
+        self._open = BlockBuilder(MAX_FRAME_BYTES, work)
+        self._full = BlockBuilder(MAX_FRAME_BYTES, work)
         self._opened = 0  # ticks_ms of the open block's first record
         self._zero_ms = None  # the last time mark: UTC in ms at uptime zero
         self._marked = 0  # ticks_ms of it
@@ -35,8 +39,11 @@ class Recorder:
         self._reset(self._open)
         self._reset(self._full)
 
-    def sample(self, group, quality, ticks_ms, data, nbytes):
-        """One poll's outcome: data[0:nbytes] as on the wire. Allocates nothing."""
+    def sample(self, group, quality, ticks_ms, data, nbytes, read=None):
+        """One poll's outcome: data[0:nbytes] as on the wire. `read` (modbus.plan.Read), whose group it is, tells which
+        registers belong together. Allocates nothing but for a group's first good sample."""
+        if read and not quality and group not in self._plans:
+            self._plans[group] = plan_of(nbytes, _wide_values(read))
         if self._ready() and (
             self._open.sample(group, quality, ticks_ms, data, nbytes)
             or (self._turn() and self._open.sample(group, quality, ticks_ms, data, nbytes))
@@ -56,6 +63,7 @@ class Recorder:
     def change_schema(self, schema):
         """What comes from now on has this meaning; what is in the open block keeps the old one."""
         self._schema = schema
+        self._plans.clear()
         self._stale = self._open.records > 0
         if not self._stale:
             self._begin()
@@ -137,3 +145,13 @@ class Recorder:
     def _reset(self, block):
         self._uptime.update()
         block.reset(self._boot, self._schema, self._uptime.era, self._uptime.ticks)
+
+
+def _wide_values(read):
+    """The 32-bit values of a read, as flashlog.columns.plan_of takes them; none in coils."""
+    values = []
+    for point in read.points:
+        if read.fc > 2 and point["type"].endswith("32"):
+            at = 2 * (point["address"] - read.address)
+            values.append((at, ORDERS[point["order"]], point["type"] == "float32"))
+    return values

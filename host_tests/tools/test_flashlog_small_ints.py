@@ -11,12 +11,17 @@ from types import FrameType
 from typing import Any
 
 from flashlog import layout
+from flashlog.columns import plan_of
 from flashlog.log import FlashLog
 from flashlog.records import Block, BlockBuilder
+from flashlog.workspace import Workspace
 from nor import Nor
 
 SMALL = 1 << 30
 ALLOWED = {"crc", "seed", "_seed", "utc_ms", "data"}
+
+# Viper on the boards: they compute with machine words, never with objects.
+MACHINE_CODE = {"put_word", "load_values", "put_values", "take_values", "store_values", "move", "ptr8", "ptr32"}
 
 
 class Watch:
@@ -28,6 +33,8 @@ class Watch:
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
         if "flashlog" not in frame.f_code.co_filename or "lib" not in frame.f_code.co_filename:
+            return None
+        if frame.f_code.co_name in MACHINE_CODE:
             return None
         self.lines += 1
         for name, value in frame.f_locals.items():
@@ -53,14 +60,17 @@ def work(watch: Watch, first: tuple[int, int]) -> FlashLog:
     log.begin_boot()
     log._next_hi, log._next_lo = log._ack_hi, log._ack_lo = first
     log._off = layout.SECTOR_BYTES
-    builder = BlockBuilder(480)
+    workspace = Workspace()
+    workspace.plans[1] = plan_of(40, [(8, 0, True), (30, 0, False)])
+    builder = BlockBuilder(480, workspace)
     sys.settrace(watch)
     try:
         for round_number in range(200):
             ticks = (SMALL - 400 + round_number * 7) % SMALL
             builder.reset(1, b"abcd", 3, ticks)
             for i in range(4):
-                builder.sample(i % 2, 0, (ticks + i) % SMALL, b"\xff\xfe" * 20, 40)
+                data = (b"\xff\xfe" * 20, b"\x7f\xff" * 4 + b"\xc3\x66\x33\x33" + b"\xff" * 28)[i // 2]
+                builder.sample(i % 2, 0, (ticks + i) % SMALL, data, 40)
             builder.event(3, ticks, SMALL - 1, -SMALL)
             log.append(builder.payload(), builder.records)
             log.cost(100)

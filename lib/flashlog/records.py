@@ -1,21 +1,31 @@
 """Record blocks: what one log frame carries. FORMAT.md "Record blocks" specifies every byte.
 
 `BlockBuilder` packs samples, events and time marks of one boot and schema; `Block` takes a
-payload apart again, on the box and on the host. A sample that repeats its group within a block is
-stored as the words that changed since, where that is shorter.
+payload apart again, on the box and on the host. Samples of one group within a block are stored as
+columns: how each value differs from the one before, a few bits each, where that is shorter.
 """
 
 import struct
+from array import array
 
-try:
-    from flashlog.native import move, put_changes
-except (ImportError, NameError, SyntaxError, ValueError, AttributeError):
-    # CPython has no viper; some ports cannot emit or load machine code
-    from flashlog.plain import move, put_changes
+from flashlog.columns import (
+    AFTER_WHOLE,
+    FIRST,
+    MASK,
+    MAX_DATA_BYTES,
+    NEXT,
+    WHOLE,
+    load_values,
+    move,
+    plan_of,
+    read_plan,
+    store_values,
+    take_values,
+)
+from flashlog.workspace import Workspace
 
-VERSION = 1
+VERSION = 2  # Block reads 1 as well
 HEADER_BYTES = 15
-MAX_DATA_BYTES = 252  # a Modbus PDU's 253 bytes less the function code
 MAX_TEXT_BYTES = 40
 _HEADER = "<BI4sHI"
 
@@ -24,84 +34,61 @@ SAMPLE = 1
 EVENT = 2
 TIME_MARK = 3
 
-# Row tags.
-_WHOLE = 1
-_CHANGED = 2
+# Row tags; others are in flashlog.columns.
+_CHANGED = 2  # in blocks of version 1 only
 _FAILED = 3
 _EVENT = 4
 _TEXT = 5
 _TIME = 6
+_SHORT = 128  # and more: NEXT of group tag - 128
 
 _TICKS_MASK = 0x3FFFFFFF  # ticks_ms wraps at 2^30
 _HALF = 0x20000000
-_PLACE_BITS = 11
-_PLACE_MASK = (1 << _PLACE_BITS) - 1
+_NOTHING = (None, None)
 
 
 class BlockBuilder:
     """Fills one block of at most `max_bytes`. `records` rows are in it; `payload()` is the block.
 
-    `sample`, `event` and `time_mark` return False, and change nothing, when the row does not fit.
-    Times are ticks_ms within 2^29 ms of the row before. Allocates nothing in `sample` after the
-    first block.
+    `sample`, `event` and `time_mark` return False, and change nothing, when the row does not fit. Times are ticks_ms
+    within 2^29 ms of the row before. Allocates nothing in `sample` but once for each group.
     """
 
-    def __init__(self, max_bytes):
+    def __init__(self, max_bytes, workspace=None):
         self.max_bytes = max_bytes
-        # A row is written first and measured then, so there is room for one behind the end. Behind that
-        # lies the last data of each group (size, bytes); that takes less than the groups' whole rows did.
-        self._last_data = max_bytes + MAX_DATA_BYTES + 32
-        self._buf = bytearray(self._last_data + max_bytes)
-        assert len(self._buf) <= 1 << _PLACE_BITS
-        self._keys = {}  # group: generation << 11 | place of its last data
-        self._generation = 0
+        self._work = workspace or Workspace()
+        self._row = self._work.row  # a row is written there first, so that it is in the block whole or not at all
+        self._buf = bytearray(max_bytes)
         self.records = 0
-        self._end = self._at = HEADER_BYTES
-        self._last = 0
+        self._end = HEADER_BYTES
+        self._at = self._last = 0
 
     def reset(self, boot_id, schema, era, ticks):
         """Begin a block. schema: 4 bytes; (era, ticks): uptime that the rows' times count from."""
         struct.pack_into(_HEADER, self._buf, 0, VERSION, boot_id, schema, era, ticks & _TICKS_MASK)
-        self._end = self._at = HEADER_BYTES
+        self._end = HEADER_BYTES
         self._last = ticks & _TICKS_MASK
-        self._free = self._last_data
-        self._generation = (self._generation + 1) & 0x3FFFF
-        if not self._generation:
-            self._keys = {}
+        if self._work.owner is self:
+            self._work.owner = None
         self.records = 0
 
     def sample(self, group, quality, ticks_ms, data, nbytes):
         """Add one read's outcome: data[0:nbytes] as on the wire if quality is 0, else no data."""
-        buf = self._buf
-        self._begin(_WHOLE, group)
+        self._begin(_FAILED, group)
         if quality:
-            buf[self._end] = _FAILED
-            buf[self._at] = quality
-            self._at += 1
-            return self._finish(ticks_ms)
+            self._row[2] = quality
+            self._at = 3
+            self._put_time(ticks_ms)
+            return self._finish()
         assert nbytes <= MAX_DATA_BYTES
         self._put_time(ticks_ms)
-        start = self._at
-        known = self._keys.get(group, 0)
-        place = known & _PLACE_MASK
-        if known >> _PLACE_BITS != self._generation or buf[place - 1] != nbytes:
-            place = 0
-        if place:
-            buf[self._end] = _CHANGED
-            self._at = put_changes(buf, start << 16 | place, data, nbytes)
-        if not place or self._at > start + nbytes:
-            buf[self._end] = _WHOLE
-            buf[start] = nbytes
-            move(buf, start + 1, data, nbytes)
-            self._at = start + 1 + nbytes
+        work = self._work
+        if work.owner is not self:
+            work.begin(self)
+        self._at = work.put(self._at, group, data, nbytes)
         if not self._finish():
             return False
-        if not place:
-            place = self._free + 1
-            self._free = place + nbytes
-            buf[place - 1] = nbytes
-            self._keys[group] = self._generation << _PLACE_BITS | place
-        move(buf, place, data, nbytes)
+        work.keep()
         return True
 
     def event(self, code, ticks_ms, a=0, b=0, text=None):
@@ -116,8 +103,8 @@ class BlockBuilder:
             size = min(len(data), MAX_TEXT_BYTES)
             while size < len(data) and data[size] & 0xC0 == 0x80:  # not within a character
                 size -= 1
-            self._buf[self._at] = size
-            self._buf[self._at + 1 : self._at + 1 + size] = data[:size]
+            self._row[self._at] = size
+            move(self._row, self._at + 1, data, 0, size)
             self._at += 1 + size
         return self._finish()
 
@@ -126,7 +113,7 @@ class BlockBuilder:
         self._begin(_TIME, 0)
         self._at -= 1
         self._put_time(ticks_ms)
-        struct.pack_into("<Q", self._buf, self._at, utc_ms)
+        struct.pack_into("<Q", self._row, self._at, utc_ms)
         self._at += 8
         return self._finish()
 
@@ -135,9 +122,9 @@ class BlockBuilder:
         return memoryview(self._buf)[: self._end]
 
     def _begin(self, tag, name):
-        self._buf[self._end] = tag
-        self._buf[self._end + 1] = name
-        self._at = self._end + 2
+        self._row[0] = tag
+        self._row[1] = name
+        self._at = 2
 
     def _put_time(self, ticks_ms):
         self._now = ticks_ms & _TICKS_MASK
@@ -149,7 +136,7 @@ class BlockBuilder:
         if value < 0:
             sign = 1
             value = -1 - value
-        buf = self._buf
+        buf = self._row
         at = self._at
         byte = (value & 63) << 1 | sign
         value >>= 6
@@ -161,12 +148,17 @@ class BlockBuilder:
         buf[at] = byte
         self._at = at + 1
 
-    def _finish(self, ticks_ms=None):
-        if ticks_ms is not None:
-            self._put_time(ticks_ms)
-        if self._at > self.max_bytes or self.records == 255:
+    def _finish(self):
+        row = self._row
+        start = 0
+        if row[0] == NEXT and row[1] < _SHORT:  # tag and group in one byte
+            row[1] += _SHORT
+            start = 1
+        end = self._end + self._at - start
+        if end > self.max_bytes or self.records == 255:
             return False
-        self._end = self._at
+        move(self._buf, self._end, row, start, self._at - start)
+        self._end = end
         self._last = self._now
         self.records += 1
         return True
@@ -183,8 +175,8 @@ class Block:
     """
 
     def __init__(self, payload):
-        if len(payload) < HEADER_BYTES or payload[0] != VERSION:
-            raise ValueError("record block: not of version %d" % VERSION)
+        if len(payload) < HEADER_BYTES or not 0 < payload[0] <= VERSION:
+            raise ValueError("record block: not of version 1 to %d" % VERSION)
         self._payload = payload
         _, self.boot, schema, self.era, self.ticks = struct.unpack_from(_HEADER, payload, 0)
         self.schema = bytes(schema)
@@ -202,12 +194,15 @@ class Block:
         self._at = HEADER_BYTES
         self._era = self.era
         self._now = self.ticks
-        keys = {}
+        keys = {}  # group: (plan or None: whole so far, its last values)
         while self._at < end:
             tag = payload[self._at]
             self._at += 1
             name = 0
-            if tag != _TIME:
+            if tag >= _SHORT:
+                name = tag - _SHORT
+                tag = NEXT
+            elif tag != _TIME:
                 name = payload[self._at]
                 self._at += 1
             quality = 0
@@ -216,13 +211,15 @@ class Block:
                 self._at += 1
             self._take_time()
             kind = SAMPLE
-            if tag == _WHOLE:
-                size = payload[self._at]
-                keys[name] = data = self._take(self._at + 1, size)
-            elif tag == _CHANGED:
-                if name not in keys:
-                    raise ValueError("record block: change of nothing")
-                keys[name] = data = self._changed(keys[name])
+            if tag == WHOLE:
+                data = self._take(self._at + 1, payload[self._at])
+                keys[name] = None, data
+            elif tag == FIRST:
+                plan = read_plan(payload, self._at + 1, payload[self._at])
+                keys[name] = plan, array("I", bytes(4 * plan[3]))
+                data = self._columns(2 * self._at + 3 + plan[2], *keys[name])
+            elif tag == NEXT or tag == AFTER_WHOLE or tag == _CHANGED:
+                data = self._following(tag, keys, name)
             elif tag == _FAILED:
                 data = None
             elif tag == _EVENT:
@@ -243,6 +240,37 @@ class Block:
             raise ValueError("record block: cut short")
         self._at = start + size
         return self._payload[start : start + size]
+
+    def _following(self, tag, keys, group):
+        """Data of a sample that refers to the group's sample before it."""
+        plan, values = keys.get(group, _NOTHING)
+        if values is None or (plan and tag != NEXT):
+            raise ValueError("record block: refers to nothing")
+        if tag == _CHANGED:
+            data = self._changed(values)
+            keys[group] = None, data
+            return data
+        nibble = 2 * self._at
+        if plan is None:
+            data = values
+            if tag == AFTER_WHOLE:
+                plan = read_plan(self._payload, self._at, len(data))
+                nibble += 1 + plan[2]
+            else:
+                plan = plan_of(len(data))
+            values = array("I", bytes(4 * plan[3]))
+            if load_values(data, plan, values, 0, MASK):
+                raise ValueError("record block: numbers refer to words")
+            keys[group] = plan, values
+        return self._columns(nibble, plan, values)
+
+    def _columns(self, nibble, plan, values):
+        data = bytearray(plan[0])
+        self._at = take_values(self._payload, nibble, len(self._payload), values, plan[3], MASK)
+        if not self._at:
+            raise ValueError("record block: cut short")
+        store_values(values, plan, data, MASK)
+        return data
 
     def _changed(self, last):
         data = bytearray(last)
