@@ -18,7 +18,7 @@ from gateway.publisher import MAX_META_BYTES, Publisher
 from gateway.recorder import Recorder
 from modbus import pdu
 from modbus.bus import Bus
-from modbus.codes import COMM_LOSS_RISK, PAUSE_BOUNDS_MS, PAUSE_HOLD, READ_SPLIT
+from modbus.codes import COMM_LOSS_RISK, PAUSE_BOUNDS_MS, PAUSE_HOLD, PAUSE_MODULE, READ_SPLIT
 from modbus.line import Line
 from modbus.plan import MAX_GROUPS, Plan
 from uplink.session import Session
@@ -125,6 +125,15 @@ class Gateway:
             self.recorder.event(words.RECORDS_DROPPED, dropped, 1)
         if damaged > 0:
             self.recorder.event(words.LOG_DAMAGED, stats.damaged, stats.retired)
+
+    async def load_search(self):
+        """The module gateway.search, loaded in a pause of the bus; its `forget` gives the memory back."""
+        await self.keeper.pause(PAUSE_MODULE, asyncio.sleep_ms)
+        try:
+            from gateway import search
+        finally:
+            self.keeper.resume(PAUSE_MODULE)
+        return search
 
     # Called by the parts
 

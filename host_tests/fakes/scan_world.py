@@ -150,6 +150,12 @@ class Port:
         self.due = []
         self.closed = False
 
+    def tune(self, baud, serial_format):
+        self.world.look()
+        self.baud = baud
+        self.serial_format = serial_format
+        self.due = []
+
     def send(self, frame):
         self.world.sent_by_box(self, bytes(frame))
 

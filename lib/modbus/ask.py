@@ -25,10 +25,11 @@ _SPIN_US = const(500)  # the gate may wait so long tightly
 class Ask:
     """One question after the other.
 
-    open_port(baud, serial_format) gives a port (firmware/DESIGN.md); the one before was closed.
+    open_port(baud, serial_format) gives a port (firmware/DESIGN.md); the one before was closed,
+    unless ports are `lent`: then whoever lends them sees to it.
     """
 
-    def __init__(self, open_port, clock):
+    def __init__(self, open_port, clock, lent=False):
         self.buf = bytearray(_BUF)
         self.n = 0
         self.at = -1
@@ -40,6 +41,7 @@ class Ask:
         self.held_us = 0  # how long the last question kept the line: request, waiting, reply
         self.dropped = 0  # bytes for which there was no room
         self._open = open_port
+        self._lent = lent
         self._us = clock.ticks_us
         self._diff = clock.ticks_diff
         self._add = clock.ticks_add
@@ -77,7 +79,7 @@ class Ask:
         """Give the port back."""
         port = self._port
         self._port = None
-        if port is not None:
+        if port is not None and not self._lent:
             port.close()
 
     def start(self, frame, patience_ms):

@@ -91,6 +91,11 @@ class Search:
         """True when nothing more will happen."""
         return self.state >= DONE
 
+    @property
+    def asking(self):
+        """True while a question has the line."""
+        return self._asking or self._held
+
     def confirm(self):
         """A person says: ask although others are heard. From now on with at most a tenth of the time."""
         self.confirmed = True

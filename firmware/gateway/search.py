@@ -1,0 +1,182 @@
+"""The search for units as a service of the running box, for whoever shows it to a person.
+
+    task = Searching(gateway, 0, "common", None, None, on_progress, on_found)
+    asyncio.create_task(task.run(asyncio.sleep_ms))     # task.cancel(), task.confirm()
+
+kind "known" at the bus's own setting runs between polls: it takes at most a tenth of the time and asks when
+the bus is idle for long enough; where it never is, a poll waits for one question. Any other search has the
+bus for itself: polling is off (every read is reported as not_asked), flash and garbage collection get their
+pauses between questions. Only reads are sent; nothing is while others are heard, unless confirmed.
+The module is loaded for a search and dropped afterwards by `forget`.
+"""
+
+import sys
+
+from modbus import ways
+from modbus.ask import Ask
+from modbus.codes import NOT_ASKED, PAUSE_HOLD, PAUSE_SCAN
+from modbus.identity import Identify
+from modbus.scan import STATES, Search
+
+KINDS = ("known", "common", "whole")
+PATIENCE_MS = 55
+QUESTION_MS = 20  # of a question besides patience, request and reply: looks, t3.5 on both sides
+WAIT_MS = 2000  # for an idle time that is long enough
+TELL_MS = 500
+MODULES = ("scan", "ways", "probe", "ask", "identity", "listener")
+
+
+class Between:
+    """Takes the line for one question at a time, where polling leaves room: the `pause` of a Search."""
+
+    def __init__(self, bus, clock, patience_ms=PATIENCE_MS):
+        self.forced = 0  # questions for which there was no idle time: a poll may have waited
+        self._bus = bus
+        self._ms = clock.ticks_ms
+        self._diff = clock.ticks_diff
+        self._need_ms = patience_ms + QUESTION_MS + (bus.line.chars_us(8 + 7) + 2 * bus.line.t35_us) // 1000
+        self._since = None  # when the question began to wait
+
+    def ask(self):
+        """True once the line is ours."""
+        if self._since is None:
+            self._since = self._ms()
+        if not self._bus.granted(PAUSE_SCAN) and self._bus.idle_ms() < self._need_ms:
+            if 0 <= self._diff(self._ms(), self._since) < WAIT_MS:
+                return False
+            self.forced += 1
+        return self._bus.ask(PAUSE_SCAN)
+
+    def done(self):
+        """Polling goes on."""
+        self._since = None
+        self._bus.done(PAUSE_SCAN)
+
+
+class Searching:
+    """One search on one bus. `search` has its state; see modbus.scan.Search.
+
+    number: of the bus. kind: one of KINDS. baud, serial_format: for "known"; None is the bus's own.
+    on_progress(state text, position, total, units found) is called at most every TELL_MS and at the end,
+    on_found(found) for each unit. Raises ValueError with one clear line.
+    """
+
+    def __init__(self, gateway, number, kind, baud=None, serial_format=None, on_progress=None, on_found=None):
+        if kind not in KINDS:
+            raise ValueError("search: found %s, allowed %s" % (kind, ", ".join(KINDS)))
+        bus = gateway.buses[number]
+        line = bus.line
+        if not hasattr(bus, "tell_all"):
+            raise ValueError("%s is in mode listen: the box never sends on it" % line.name)
+        self._bus = bus
+        self._port = gateway.ports[number]
+        self._on_progress = on_progress
+        baud, serial_format = baud or line.baud, serial_format or line.serial_format
+        own = kind == "known" and (baud, serial_format) == (line.baud, line.serial_format)
+        self._tuned = (line.baud, line.serial_format)
+        self.between = Between(bus, gateway.clock) if own else None
+        way = ways.known(baud, serial_format, PATIENCE_MS) if kind == "known" else getattr(ways, kind)()
+        self._ask = Ask(self._open, gateway.clock, True)
+        self.search = Search(self._ask, gateway.clock, way, on_found, 1500, self.between)
+        self.cancel = self.search.cancel
+        self.confirm = self.search.confirm
+
+    def _open(self, baud, serial_format):
+        if self._tuned != (baud, serial_format):
+            self._port.tune(baud, serial_format)
+            self._tuned = (baud, serial_format)
+        return self._port
+
+    async def run(self, sleep_ms):
+        """Until the search is over, cancelled, or this task is. The bus polls again afterwards, whatever happened."""
+        search = self.search
+        told_ms = 0
+        state = -1
+        try:
+            if not self.between:
+                await self._take(PAUSE_HOLD, sleep_ms)
+                self._bus.tell_all(NOT_ASKED)
+                await self._take(PAUSE_SCAN, sleep_ms)
+            while not search.over:
+                if not self.between and not search.asking and self._bus.others_wait():
+                    await self._let_others(sleep_ms)
+                wait_ms = max(1, search.step() // 1000)
+                told_ms += wait_ms
+                if told_ms >= TELL_MS or state != search.state:
+                    told_ms = 0
+                    state = search.state
+                    self._tell()
+                await sleep_ms(wait_ms)
+        finally:
+            self._give_back()
+            self._tell()
+
+    async def _take(self, cause, sleep_ms):
+        while not self._bus.ask(cause):
+            await sleep_ms(1)
+
+    async def _let_others(self, sleep_ms):
+        """Flash, garbage collection and the like have waited for the end of the question."""
+        self._bus.done(PAUSE_SCAN)
+        while self._bus.others_wait():
+            await sleep_ms(1)
+        await self._take(PAUSE_SCAN, sleep_ms)
+
+    def _give_back(self):
+        """The port as it was, polling on."""
+        self.search.cancel()
+        line = self._bus.line
+        if self._tuned != (line.baud, line.serial_format):
+            try:
+                self._port.tune(line.baud, line.serial_format)
+            except OSError:
+                pass  # the bus meets the same failure and reports it
+        self._bus.done(PAUSE_SCAN)
+        self._bus.done(PAUSE_HOLD)
+
+    def _tell(self):
+        if self._on_progress is not None:
+            search = self.search
+            self._on_progress(STATES[search.state], search.position, search.total, len(search.found))
+
+
+async def identify(gateway, number, unit_id, sleep_ms):
+    """Ask a unit of a polled bus who it is (FC 43/14, FC 17), between polls: its texts by name, {} if it knows neither.
+
+    OSError when the port failed.
+    """
+    bus = gateway.buses[number]
+    line = bus.line
+    ask = Ask(lambda baud, serial_format: gateway.ports[number], gateway.clock, True)
+    between = Between(bus, gateway.clock, 200)
+    try:
+        while not between.ask():
+            await sleep_ms(1)
+        ask.tune(line.baud, line.serial_format)
+        asked = Identify(ask, unit_id)
+        while not asked.done:
+            while not between.ask():
+                await sleep_ms(1)
+            ask.resume()
+            request = asked.requests
+            while not asked.done and asked.requests == request:
+                await sleep_ms(asked.step() // 1000)
+            while ask.gap_left_us() > 0:
+                await sleep_ms(1)
+            between.done()
+    finally:
+        between.done()
+    return asked.objects
+
+
+def forget():
+    """Drop this module and what only it needs from memory; a later search loads it again."""
+    import gateway
+    import modbus
+
+    ours = [name for name in MODULES if name != "listener" or "modbus.listenbus" not in sys.modules]
+    for package, names in ((gateway, ("search",)), (modbus, ours)):
+        for name in names:
+            sys.modules.pop("%s.%s" % (package.__name__, name), None)
+            if hasattr(package, name):
+                delattr(package, name)
