@@ -157,12 +157,16 @@ def check_it(it):
     mqtt = it["mqtt"]
     if mqtt["password"] is not None and mqtt["user"] is None:
         errors.append("mqtt.user: found null, allowed a name when mqtt.password is given (MQTT 3.1.1, 3.1.2.9)")
-    for i, broker in enumerate(mqtt["brokers"]):
-        if not _is_host(broker["host"]):
-            errors.append(
-                "mqtt.brokers[%d].host: found %s, allowed an IPv4 address or a host name (letters, digits, - and .)"
-                % (i, rules.shown(broker["host"]))
-            )
+    for path, servers in (("mqtt.brokers[%d]", mqtt["brokers"]), ("time_servers[%d]", it["time_servers"])):
+        for i, server in enumerate(servers):
+            if not _is_host(server["host"]):
+                errors.append(
+                    (path + ".host: found %s, allowed an IPv4 address or a host name (letters, digits, - and .)")
+                    % (i, rules.shown(server["host"]))
+                )
+            tls = server.get("tls")
+            if tls and (tls["cert"] is None) != (tls["key"] is None):
+                errors.append((path + ".tls: found only one of cert and key, allowed both or none") % i)
     return errors
 
 

@@ -31,6 +31,8 @@ class Keeper:
         self._wrote = clock.ticks_ms()
         self._gc_at = self._gc_looked = clock.ticks_ms()
         self.schema_to_store = None  # called in a pause when the plan has changed
+        self.chore = None  # the same for another file
+        self.heap_low_bytes = 0x3FFFFFFF  # the least that was free after a collection
         self.hold_max_ms = 0  # longest time that something else kept the loop, pauses included
 
     async def run(self, sleep_ms):
@@ -52,6 +54,11 @@ class Keeper:
                 store, self.schema_to_store = self.schema_to_store, None
                 store()
                 self.resume(PAUSE_FLASH)
+            if self.chore:
+                await self.pause(PAUSE_FLASH, sleep_ms)
+                chore, self.chore = self.chore, None
+                chore()
+                self.resume(PAUSE_FLASH)
             due = self._log.erase_due()
             if due == ERASE_SOON or (due and self._idle_ms() >= ERASE_MS):
                 await self.pause(PAUSE_ERASE, sleep_ms)
@@ -60,6 +67,7 @@ class Keeper:
             if self._garbage():
                 await self.pause(PAUSE_GC, sleep_ms)
                 gc.collect()
+                self.heap_low_bytes = min(self.heap_low_bytes, gc.mem_free())
                 self._gc_at = clock.ticks_ms()
                 self.resume(PAUSE_GC)
 
@@ -99,7 +107,7 @@ class Keeper:
         """Wait until no reply is awaited on any bus; nothing is sent until `resume`. Counted by cause."""
         for bus in self._buses:
             bus.ask(cause)
-        while not all([bus.granted(cause) for bus in self._buses]):
+        while not all([bus.ask(cause) for bus in self._buses]):  # again, as another's `resume` may have withdrawn it
             await sleep_ms(1)
 
     def resume(self, cause):

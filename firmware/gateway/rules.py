@@ -70,11 +70,22 @@ OT = (
 
 _PLACE = ("map", {key: (("topic", 32), REQUIRED) for key in ("enterprise", "site", "area", "line", "cell", "asset")})
 
+_TLS = (
+    "map",
+    {
+        "ca": (("text", 64), REQUIRED),  # files in DER: `fieldgate certs convert`
+        "cert": (("or_null", ("text", 64)), None),  # of the box, with its key, where the broker wants one
+        "key": (("or_null", ("text", 64)), None),
+        "server_name": (("or_null", ("text", 64)), None),  # in the broker's certificate; null: its host
+    },
+)
+
 _BROKER = (
     "map",
     {
         "host": (("text", 64), REQUIRED),
         "port": (("int", 1, 65535), 1883),
+        "tls": (("or_null", _TLS), None),
     },
 )
 
@@ -87,6 +98,8 @@ _WIFI = (
 )
 
 _ADDRESS = ("map", {key: (("ipv4",), REQUIRED) for key in ("ip", "netmask", "gateway", "dns")})
+
+_TIME_SERVER = ("map", {"host": (("text", 64), REQUIRED), "port": (("int", 1, 65535), 123)})
 
 _NETWORK = (
     "map",
@@ -106,6 +119,7 @@ IT = (
         "box": (("name", 23), REQUIRED),  # MQTT 3.1.1, 3.1.3.1: a server must accept client ids of 1..23 bytes
         "place": (_PLACE, REQUIRED),
         "network": (_NETWORK, {}),
+        "time_servers": (("list", _TIME_SERVER, 0, 4), []),  # none: brokers with TLS are asked
         "mqtt": (
             (
                 "map",

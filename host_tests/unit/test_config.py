@@ -233,3 +233,22 @@ def test_many_mistakes_are_bounded():
     lines = _load(ot, _it())
     assert len(lines) == errors.MAX_LINES + 1
     assert lines[-1].endswith(" more mistakes")
+
+
+def test_tls_of_a_broker_and_time_servers():
+    it = _it()
+    it["mqtt"]["brokers"][0]["tls"] = {"ca": "ca.der"}
+    it["time_servers"] = [{"host": "time.plant.example"}]
+    errors = []
+    filled = rules.check(it, rules.IT, "", errors)
+    assert errors == [] and config.check_it(filled) == []
+    assert filled["mqtt"]["brokers"][0]["tls"] == {"ca": "ca.der", "cert": None, "key": None, "server_name": None}
+    assert filled["time_servers"][0]["port"] == 123
+    it["mqtt"]["brokers"][0]["tls"] = {"ca": "ca.der", "cert": "box.der"}
+    it["time_servers"][0]["host"] = "a b"
+    assert _it_lines(it) == [
+        "mqtt.brokers[0].tls: found only one of cert and key, allowed both or none",
+        'time_servers[0].host: found "a b", allowed an IPv4 address or a host name (letters, digits, - and .)',
+    ]
+    it["mqtt"]["brokers"][0]["tls"] = {}
+    assert _it_lines(it)[0].startswith("mqtt.brokers[0].tls.ca: missing")

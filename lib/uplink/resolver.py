@@ -43,6 +43,18 @@ class Names:
             raise OSError("%s is not a name" % host)
         return _Connection(self, host, port)
 
+    def find(self, name):
+        """A lookup: step() returns the address or None while it is not known, and raises OSError; close() ends it."""
+        return _Lookup(self, name)
+
+    def dns_servers(self):
+        """As in the seam."""
+        return self._net.dns_servers()
+
+    def datagram(self, host, port):
+        """As in the seam."""
+        return self._net.datagram(host, port)
+
     # For _Connection
 
     def _fresh(self, name):
@@ -87,6 +99,10 @@ class _Lookup:
 
     def step(self):
         """The address, or None while it is not known. Raises OSError when nobody knows it."""
+        if self._socket is None:
+            address = self._names._fresh(self._name)
+            if address:
+                return address
         clock = self._names._clock
         now = clock.ticks_ms()
         if self._socket is None:

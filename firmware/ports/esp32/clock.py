@@ -6,6 +6,8 @@ Source: MicroPython's ports/esp32/mphalport.c and machine_rtc.c. `time.time_ns()
 
 import time
 
+from machine import RTC
+
 _MS_1970_TO_2000 = 946684800000
 _MS_1970_TO_2024 = 1704067200000
 
@@ -24,3 +26,8 @@ class Clock:
         """UTC in ms since 1970-01-01, or None while the clock is plainly unset (it starts at the epoch)."""
         now_ms = time.time_ns() // 1000000 + self._epoch_ms
         return now_ms if now_ms > _MS_1970_TO_2024 else None
+
+    def set_utc_ms(self, utc_ms):
+        """From now on it is this. The images' Mbed TLS was built without a clock and looks at none."""
+        year, month, day, hour, minute, second, weekday = time.gmtime((utc_ms - self._epoch_ms) // 1000)[:7]
+        RTC().datetime((year, month, day, weekday, hour, minute, second, int(utc_ms % 1000) * 1000))

@@ -1,5 +1,10 @@
-"""Clock of the virtual board: wraps at 2^30 like a small board's, so that wrap errors show on the host."""
+"""Clock of the virtual board: wraps at 2^30 like a small board's, so that wrap errors show on the host.
 
+The host keeps UTC for us, unless the environment says FIELDGATE_CLOCK=unset: then the box starts without it, like a
+board without a battery. `set_utc_ms` never touches the host's clock.
+"""
+
+import os
 import time
 
 PERIOD = 1 << 30
@@ -29,8 +34,16 @@ class Clock:
         """`ticks` moved by `delta`."""
         return (ticks + delta) & (PERIOD - 1)
 
-    @staticmethod
-    def utc_ms():
-        """UTC in ms since 1970-01-01, or None while the host's clock is plainly unset (before 2024)."""
-        now_ms = time.time_ns() // 1000000
-        return now_ms if now_ms > 1704067200000 else None
+    def __init__(self):
+        self._known = os.getenv("FIELDGATE_CLOCK") != "unset"
+        self._ahead_ms = 0  # of the host's clock
+
+    def utc_ms(self):
+        """UTC in ms since 1970-01-01, or None while it is not known or the host's clock is plainly unset."""
+        now_ms = time.time_ns() // 1000000 + self._ahead_ms
+        return now_ms if self._known and now_ms > 1704067200000 else None
+
+    def set_utc_ms(self, utc_ms):
+        """From now on it is this, for this box."""
+        self._known = True
+        self._ahead_ms = utc_ms - time.time_ns() // 1000000
