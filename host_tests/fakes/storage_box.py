@@ -11,9 +11,13 @@ from flashlog.pinned import find_blocks
 from nor import ERASE_STATES, PROGRAM, PROGRAM_STATES, Nor, Rng, pages
 from storage_device import Device
 
-RP2 = ("rp2", 256, {"progsize": 256})  # ports/rp2/modules/_boot.py
-ESP32 = ("esp32", 1, {})  # ports/esp32/modules/_boot.py: the defaults, 32 bytes to read, program and look ahead
+# Name, alignment of programs, and what _boot.py of ports/rp2/modules and ports/esp32/modules (the defaults: 32 bytes to
+# read, program and look ahead) gives to LittleFS; but that a board's files carry times of change. They are the wall
+# clock's and get into LittleFS's choice of blocks, so no run would be like another. DATED has them, for soaks.
+RP2 = ("rp2", 256, {"progsize": 256, "mtime": False})
+ESP32 = ("esp32", 1, {"mtime": False})
 CHIPS = (RP2, ESP32)
+DATED = (("rp2", 256, {"progsize": 256}), ("esp32", 1, {}))
 BLOCKS = 48
 FILES = 6
 KEPT = {"main.py": b"import gateway\n" * 3, "lib.mpy": bytes(range(256)) * 25}
@@ -133,4 +137,4 @@ class CutAt:
         self.left -= 1
 
 
-__all__ = ("BLOCKS", "CHIPS", "CutAt", "FILES", "KEPT", "Life", "Rng", "blank", "cut", "text_of")
+__all__ = ("BLOCKS", "CHIPS", "DATED", "CutAt", "FILES", "KEPT", "Life", "Rng", "blank", "cut", "text_of")

@@ -153,9 +153,28 @@ def test_the_stand_ins_refuse_what_the_drivers_refuse():
             raise AssertionError("accepted")
 
 
+class Rtc:
+    """Stands in for machine.RTC: keeps what it is set to."""
+
+    was_set_to = None
+
+    def datetime(self, when):
+        Rtc.was_set_to = when
+
+
+class Machine:
+    """Stands in for the module machine."""
+
+    RTC = Rtc
+
+
 def test_clock_of_esp32_counts_from_1970():
+    import sys
     import time
 
+    before = sys.modules.get("machine")
+    sys.modules["machine"] = Machine
+    sys.modules.pop("ports.esp32.clock", None)
     from ports.esp32 import clock
 
     class Time:
@@ -165,6 +184,9 @@ def test_clock_of_esp32_counts_from_1970():
 
         @classmethod
         def gmtime(cls, second):
+            if second:
+                assert second == 800000000
+                return (2025, 5, 8, 6, 13, 20, 3, 128)
             return (cls.epoch, 1, 1, 0, 0, 0, 5, 1)
 
         @classmethod
@@ -176,9 +198,15 @@ def test_clock_of_esp32_counts_from_1970():
         assert clock.Clock().utc_ms() is None
         Time.now_ns = 800000000 * 1000000000  # 2025-05-08T06:13:20Z, counted from 2000
         assert clock.Clock().utc_ms() == 1746684800000
+        clock.Clock().set_utc_ms(1746684800123)
+        assert Rtc.was_set_to == (2025, 5, 8, 3, 6, 13, 20, 123000)
         Time.epoch = 1970
         assert clock.Clock().utc_ms() is None
         Time.now_ns = 1746684800 * 1000000000
         assert clock.Clock().utc_ms() == 1746684800000
     finally:
         clock.time = time
+        if before:
+            sys.modules["machine"] = before
+        else:
+            sys.modules.pop("machine")

@@ -38,8 +38,7 @@ def restore_one(life):
 def restore_after_format(life):
     """As after a defect: a new file system, other files first, then the folder from the copy.
 
-    Which blocks LittleFS hands out depends on the clock (it stores times of change). Where all files lie in their old
-    blocks again, nothing is amiss; so this is repeated until they do not.
+    Where all files lie in their old blocks again, nothing is amiss; so this is repeated until they do not.
     """
     saved = backup(life)
     blocks = list(life.find())
