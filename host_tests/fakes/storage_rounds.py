@@ -1,4 +1,4 @@
-"""Endless random lives of pinned blocks for the soak; runs on MicroPython: SEED, SECONDS and ROUNDS from the environment.
+"""Endless random lives of pinned blocks for the soak, on MicroPython: SEED, SECONDS, ROUNDS from the environment.
 
 Unlike in the tests the files carry times of change, as on the boards: LittleFS's choice of blocks then depends on the
 wall clock, and a round that failed need not fail again.

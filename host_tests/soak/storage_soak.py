@@ -1,4 +1,4 @@
-"""Soak of the pinned blocks: random lives of LittleFS with times of change, on real MicroPython, until the time is over.
+"""Soak of the pinned blocks: random lives of LittleFS with times of change, on MicroPython until the time is over.
 
 `--seconds` for how long, `--seed` for which (see fakes/storage_rounds.py).
 """
