@@ -1,27 +1,15 @@
 """The gateway: builds the parts from board and configuration, then runs them on one event loop.
 
-`start` makes everything that can fail and says clearly what failed; `Gateway.run` never returns
+`gateway.start` makes everything that can fail and says clearly what failed; `Gateway.run` never returns
 by itself. Tasks: one per bus, the keeper (flash, garbage, watchdog), the uplink, telemetry.
 """
 
 import asyncio
-import os
 import random
 
-from flashlog.log import FlashLog
 from gateway import schema as schemas
-from gateway import telemetry, words
-from gateway.clock import Uptime
-from gateway.errors import ConfigError
-from gateway.keeper import Keeper
-from gateway.publisher import MAX_META_BYTES, Publisher
-from gateway.recorder import Recorder
-from modbus import pdu
-from modbus.bus import Bus
+from gateway import telemetry, unload, words
 from modbus.codes import COMM_LOSS_RISK, PAUSE_BOUNDS_MS, PAUSE_HOLD, PAUSE_MODULE, READ_SPLIT
-from modbus.line import Line
-from modbus.plan import MAX_GROUPS, Plan
-from uplink.session import Session
 
 
 class Restart(Exception):
@@ -38,6 +26,7 @@ class Gateway:
         from gateway import start
 
         start.build(self, parts, plans, ot, it)
+        unload.starters()
 
     async def run(self):
         """Until the program ends."""
@@ -57,6 +46,8 @@ class Gateway:
         sleep_ms = asyncio.sleep_ms
         tasks = [bus.run(sleep_ms) for bus in self.buses]
         tasks += [self.keeper.run(sleep_ms), self._uplink(sleep_ms), self._telemetry(sleep_ms), self._change(sleep_ms)]
+        if self.timekeeper:
+            tasks.append(self._keep_time(sleep_ms))
         if self.console:
             from console import door
 
@@ -94,6 +85,12 @@ class Gateway:
             busy = self.session.service()
             busy = self.publisher.step() or busy
             await sleep_ms(0 if busy else 10)
+
+    async def _keep_time(self, sleep_ms):
+        while True:
+            await sleep_ms(self.timekeeper.step())
+            if self.timekeeper.floor_due:
+                self.keeper.chore = self.timekeeper.store
 
     async def _telemetry(self, sleep_ms):
         while True:
@@ -138,7 +135,7 @@ class Gateway:
     # Called by the parts
 
     def _on_result(self, read, quality, ticks_ms, data, nbytes):
-        self.recorder.sample(read.group, quality, ticks_ms, data, nbytes, read)
+        self.recorder.sample(read.group, quality, ticks_ms, data, nbytes)
         if self.tap:
             self.tap(read, quality, data, nbytes)
 
@@ -153,8 +150,9 @@ class Gateway:
     def _on_session(self, up, text):
         print("uplink: " + text)
         self.led.set(up)
-        if text.startswith("broker "):
-            text = text[7:]  # an event's text is at most 40 bytes
+        if text.startswith("broker "):  # an event's text is at most 40 bytes: the reason first
+            name, reason = text[7:].split(": ", 1)
+            text = "%s (%s)" % (reason, name)
         self.recorder.text_event(words.BROKER_UP if up else words.BROKER_DOWN, text)
         if up:
             self._greet()
@@ -165,11 +163,28 @@ class Gateway:
 
     def _change_schema(self):
         # A unit refused a merged read: the plan has other groups now. The files follow in a pause.
-        self.schema = schemas.schema_of(schema_texts(self.plans))
+        from gateway import splits
+
+        self.schema = splits.schema_of(self.plans, self._stored)
         self.recorder.change_schema(self.schema)
         self.keeper.schema_to_store = self._store_schema
 
     def _store_schema(self):
-        _write_splits(self.plans)
-        schemas.store(schema_texts(self.plans))
+        from gateway import splits
+
+        splits.store(self.plans, self._stored)
+        self._stored = self.schema
+        unload.starters()
         self._greet()
+
+
+def make_plans(ot):
+    """See gateway.start, which is loaded for it."""
+    from gateway import start
+
+    return start.make_plans(ot)
+
+
+def below(n):
+    """A random int 0..n-1 (up to 2^20)."""
+    return random.getrandbits(20) % n if n > 0 else 0

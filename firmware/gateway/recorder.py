@@ -39,11 +39,13 @@ class Recorder:
         self._reset(self._open)
         self._reset(self._full)
 
-    def sample(self, group, quality, ticks_ms, data, nbytes, read=None):
-        """One poll's outcome: data[0:nbytes] as on the wire. `read` (modbus.plan.Read), whose group it is, tells which
-        registers belong together. Allocates nothing but for a group's first good sample."""
-        if read and not quality and group not in self._plans:
-            self._plans[group] = plan_of(nbytes, _wide_values(read))
+    def know(self, read):
+        """Tell, before its first sample, which registers of `read` (modbus.plan.Read, with points) belong together."""
+        self._plans[read.group] = plan_of(read.need - 5, _wide_values(read))
+
+    def sample(self, group, quality, ticks_ms, data, nbytes):
+        """One poll's outcome: data[0:nbytes] as on the wire. Allocates nothing but for the first good sample of a group
+        that `know` was not told of."""
         if self._ready() and (
             self._open.sample(group, quality, ticks_ms, data, nbytes)
             or (self._turn() and self._open.sample(group, quality, ticks_ms, data, nbytes))
@@ -63,7 +65,6 @@ class Recorder:
     def change_schema(self, schema):
         """What comes from now on has this meaning; what is in the open block keeps the old one."""
         self._schema = schema
-        self._plans.clear()
         self._stale = self._open.records > 0
         if not self._stale:
             self._begin()

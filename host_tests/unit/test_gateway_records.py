@@ -6,7 +6,7 @@ from batch_reader import samples
 from clock import Clock
 from flashlog.log import FlashLog
 from flashlog.records import EVENT, SAMPLE, TIME_MARK, Block
-from gateway import schema, words
+from gateway import schema, schema_store, words
 from gateway.clock import Uptime
 from gateway.publisher import Publisher
 from gateway.recorder import Recorder
@@ -38,7 +38,7 @@ class Box:
         self.log.mount()
         self.boot = self.log.begin_boot()
         self.uptime = Uptime(self.clock)
-        self.schema = schema.store(_texts(period_ms))
+        self.schema = schema_store.store(lambda: _texts(period_ms))
         self.recorder = Recorder(self.log, self.clock, self.uptime, self.boot, self.schema, self.flush_ms)
         self.session = Paperboy()
         self.publisher = Publisher(self.log, self.session, self.clock, "base", settings)
@@ -73,7 +73,7 @@ class Box:
 
 
 def _texts(period_ms):
-    return [schema.group_text("line1", "plc", 4, group, 3, 10, 3, period_ms, POINTS) for group in (0, 1)]
+    return [schema_store.group_text("line1", "plc", 4, group, 3, 10, 3, period_ms, POINTS) for group in (0, 1)]
 
 
 def _clear_schemas():

@@ -3,7 +3,7 @@
 import json
 import os
 
-from gateway import schema, words
+from gateway import schema, schema_store, words
 from modbus import codes
 
 FOLDER = "schema-under-test"
@@ -20,8 +20,12 @@ POINT = {
 }
 
 
+def _store(*texts):
+    return schema_store.store(lambda: texts, FOLDER)
+
+
 def _text(period_ms=1000):
-    return schema.group_text("line1", "meter", 1, 0, 4, 2, 14, period_ms, [POINT])
+    return schema_store.group_text("line1", "meter", 1, 0, 4, 2, 14, period_ms, [POINT])
 
 
 def _empty():
@@ -33,7 +37,7 @@ def _empty():
 def test_a_line_is_json_with_all_that_a_consumer_needs():
     _empty()
     texts = [_text()]
-    kept = schema.store(texts, FOLDER)
+    kept = _store(*texts)
     lines = list(schema.lines(kept, FOLDER))
     assert len(lines) == 1
     assert json.loads(lines[0]) == {
@@ -59,13 +63,13 @@ def test_the_bytes_are_the_same_on_every_runtime():
         '"points":[{"name":"voltage","at":4,"type":"float32","order":"ABCD","scale":0.1,"offset":0,"unit":"V"}]'
     )
     _empty()
-    assert schema.hex_of(schema.store([_text()], FOLDER)) == "ea9d0afd"  # sha256sum of that line
+    assert schema.hex_of(_store(_text())) == "ea9d0afd"  # sha256sum of that line
 
 
 def test_old_schemas_are_kept_up_to_the_bound_and_the_newest_survive():
     _empty()
-    ids = [schema.store([_text(1000 + i)], FOLDER) for i in range(schema.MAX_SCHEMAS + 3)]
-    assert len(os.listdir(FOLDER)) == schema.MAX_SCHEMAS
+    ids = [_store(_text(1000 + i)) for i in range(schema_store.MAX_SCHEMAS + 3)]
+    assert len(os.listdir(FOLDER)) == schema_store.MAX_SCHEMAS
     for old in ids[:3]:
         assert list(schema.lines(old, FOLDER)) == []
     for kept in ids[3:]:
@@ -74,20 +78,20 @@ def test_old_schemas_are_kept_up_to_the_bound_and_the_newest_survive():
 
 def test_a_schema_that_comes_back_is_the_newest_again():
     _empty()
-    first = schema.store([_text(1)], FOLDER)
-    for i in range(schema.MAX_SCHEMAS - 1):
-        schema.store([_text(1000 + i)], FOLDER)
-    assert schema.store([_text(1)], FOLDER) == first
-    assert schema.store([_text(1)], FOLDER) == first
-    for i in range(schema.MAX_SCHEMAS - 1):
-        schema.store([_text(2000 + i)], FOLDER)
+    first = _store(_text(1))
+    for i in range(schema_store.MAX_SCHEMAS - 1):
+        _store(_text(1000 + i))
+    assert _store(_text(1)) == first
+    assert _store(_text(1)) == first
+    for i in range(schema_store.MAX_SCHEMAS - 1):
+        _store(_text(2000 + i))
     assert len(list(schema.lines(first, FOLDER))) == 1
 
 
 def test_a_damaged_file_is_not_believed_and_is_mended_when_it_is_in_use():
     _empty()
     texts = [_text(), _text(500)]
-    kept = schema.store(texts, FOLDER)
+    kept = _store(*texts)
     (name,) = os.listdir(FOLDER)
     with open(FOLDER + "/" + name, "rb") as file:
         good = file.read()
@@ -96,7 +100,7 @@ def test_a_damaged_file_is_not_believed_and_is_mended_when_it_is_in_use():
         with open(FOLDER + "/" + name, "wb") as file:
             file.write(bad)
         assert list(schema.lines(kept, FOLDER)) == []
-        assert schema.store(texts, FOLDER) == kept
+        assert _store(*texts) == kept
         assert len(list(schema.lines(kept, FOLDER))) == 2
 
 
@@ -105,7 +109,7 @@ def test_an_unknown_schema_has_no_lines():
 
 
 def test_the_glossary_is_json_and_names_every_code():
-    glossary = json.loads(words.GLOSSARY)
+    glossary = json.loads(words.glossary())
     assert glossary["quality"][str(codes.EXCEPTION + 2)] == "illegal_data_address"
     assert glossary["event"][str(words.LOG_DAMAGED)] == "log_damaged"
     assert glossary["event"][str(codes.READ_SPLIT)] == "read_split"

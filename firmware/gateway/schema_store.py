@@ -1,0 +1,92 @@
+"""Makes and keeps the texts that say what samples mean; the id of a schema is a hash of them. See gateway.schema.
+
+At most `MAX_SCHEMAS` are kept; the one in use is never removed. Files: schema/<number>-<id>.jsonl, one group per
+line, written aside and renamed, so that a power cut leaves the old set or the new one; the number in the name says
+which is newer. Loaded at the start and when a read was split.
+"""
+
+import json
+import os
+from hashlib import sha256
+
+from gateway.schema import FOLDER, find, head, hex_of, intact, names_in
+
+MAX_SCHEMAS = 8
+POINT_KEYS = ("name", "at", "type", "order", "scale", "offset", "unit")
+
+
+def read_text(bus_name, read, points):
+    """`group_text` of a modbus.plan.Read with these points."""
+    unit = read.unit
+    return group_text(
+        bus_name, unit.name, unit.unit_id, read.group, read.fc, read.address, read.count, read.period_ms, points
+    )
+
+
+def group_text(bus_name, unit_name, unit_id, group, fc, address, count, period_ms, points):
+    """The canonical JSON object of one group without its schema id.
+
+    points: the group's point configurations. Keys stand in a fixed
+    order (MicroPython's dicts have none), so equal configurations give equal bytes on every port.
+    """
+    listed = ",".join(_point_text(point, point["address"] - address) for point in points)
+    return (
+        _pairs(
+            ("group", group),
+            ("bus", bus_name),
+            ("unit", unit_name),
+            ("unit_id", unit_id),
+            ("fc", fc),
+            ("address", address),
+            ("count", count),
+            ("period_ms", period_ms),
+        )
+        + ',"points":[%s]' % listed
+    )
+
+
+def _point_text(point, at):
+    return "{%s}" % _pairs(*[(key, at if key == "at" else point[key]) for key in POINT_KEYS])
+
+
+def _pairs(*pairs):
+    return ",".join('"%s":%s' % (key, json.dumps(value)) for key, value in pairs)
+
+
+def schema_of(texts):
+    """The id (4 bytes) of the schema with these groups."""
+    digest = sha256()
+    for text in texts:
+        digest.update(text.encode() + b"\n")
+    return digest.digest()[:4]
+
+
+def store(texts, folder=FOLDER):
+    """Keep the groups' texts as the schema in use; returns its id. Raises OSError when the disk is full.
+
+    texts: returns an iterable of them; called twice where they must be written."""
+    schema = schema_of(texts())
+    if folder not in os.listdir():
+        os.mkdir(folder)
+    names = names_in(folder)
+    number = int(names[-1][:6]) + 1 if names else 1
+    newest = "%06d-%s.jsonl" % (number, hex_of(schema))
+    known = find(schema, names)
+    if known is None or not intact(folder + "/" + known, schema):
+        if known:
+            os.remove(folder + "/" + known)
+        _write(folder + "/new", texts(), schema)
+        known = "new"
+    elif known == names[-1]:
+        return schema
+    os.rename(folder + "/" + known, folder + "/" + newest)
+    for name in names_in(folder)[:-MAX_SCHEMAS]:
+        os.remove(folder + "/" + name)
+    return schema
+
+
+def _write(path, texts, schema):
+    start = head(schema)
+    with open(path, "w") as file:
+        for text in texts:
+            file.write(start + text + "}\n")

@@ -1,0 +1,144 @@
+"""The start of the gateway: from configuration and board to a Gateway that is ready to run.
+
+What stands here is needed once; `Gateway` drops it from memory when it is built. Everything that can fail does so
+here, and says clearly what failed.
+"""
+
+import os
+import random
+
+from flashlog.log import FlashLog
+from gateway import schema_store as store
+from gateway import splits, telemetry
+from gateway.app import below
+from gateway.clock import Uptime
+from gateway.errors import ConfigError
+from gateway.keeper import Keeper
+from gateway.publisher import MAX_META_BYTES, Publisher
+from gateway.recorder import Recorder
+from modbus import pdu
+from modbus.line import Line
+from modbus.plan import MAX_GROUPS, Plan
+from modbus.planner import PlanError
+from uplink.session import Session
+
+GROUPS_PER_BUS = 128  # group numbers are one byte, and two buses share them
+MAX_READS_PER_BUS = 100  # leaves numbers for reads that are split later
+
+
+def make_plans(ot):
+    """One poll plan per bus. Raises ConfigError with the plan's own words."""
+    plans = []
+    try:
+        for number, bus in enumerate(ot["buses"]):
+            line = Line(bus["name"], bus["baud"], bus["serial_format"], bus["max_busy_percent"] * 10)
+            last = number + 1 == len(ot["buses"])
+            end = MAX_GROUPS if last else (number + 1) * GROUPS_PER_BUS
+            plans.append(Plan(line, bus["units"], splits.read(number), number * GROUPS_PER_BUS, end))
+    except PlanError as error:
+        raise ConfigError(["ot.json: %s" % error])
+    pdu.release()
+    for plan in plans:
+        if len(plan.reads) > MAX_READS_PER_BUS:
+            line = (
+                "ot.json: %s: found %d reads, allowed %d: merge points by a larger max_gap or fewer different periods"
+            )
+            raise ConfigError([line % (plan.line.name, len(plan.reads), MAX_READS_PER_BUS)])
+    for text in group_texts(plans):
+        if len(text) > MAX_META_BYTES - 64:
+            raise ConfigError(
+                [
+                    "ot.json: one read of %d points needs %d bytes of metadata, allowed %d: lower max_registers "
+                    "of the unit (%s...)" % (text.count('"at":'), len(text), MAX_META_BYTES - 64, text[:60])
+                ]
+            )
+    return plans
+
+
+def group_texts(plans):
+    """Yield the canonical text of every group."""
+    for plan in plans:
+        for read in plan.reads:
+            yield store.read_text(plan.line.name, read, read.points)
+
+
+def build(gateway, parts, plans, ot, it):
+    """Make `gateway` of its parts; see Gateway. Raises what the flash log raises."""
+    clock = parts.clock
+    gateway.clock = clock
+    gateway.led = parts.led
+    gateway.console = parts.console
+    gateway.rs485 = parts.rs485  # how many ports the board has
+    gateway.box = it["box"]
+    gateway.tap = None  # called with each result while the console shows them
+    gateway.trial_s = 0  # the configuration is on trial for so long, see gateway.revisions
+    gateway._restarting = False
+    gateway.plans = plans
+    gateway.halves = tuple([(half["revision"], half["hash"]) for half in (ot, it)])
+    gateway.log = log = FlashLog(parts.flash, os.urandom(4))
+    log.mount()
+    gateway.boot = log.begin_boot()
+    gateway._dropped = log.stats.dropped  # of that, events have told
+    gateway._damaged = 0
+    gateway.uptime = Uptime(clock)
+    gateway.started_ms = gateway.uptime.ms()
+    gateway.schema = gateway._stored = store.store(lambda: group_texts(plans))
+    publish = it["publish"]
+    gateway.recorder = Recorder(log, clock, gateway.uptime, gateway.boot, gateway.schema, publish["flush_ms"])
+    gateway.who = telemetry.identity(it["box"], gateway.boot, log.log_id)
+    base = "/".join([it["place"][part] for part in ("enterprise", "site", "area", "line", "cell", "asset")])
+    gateway.buses = []
+    gateway.timekeeper = None  # where the time is asked for or TLS is used
+    gateway.session = _make_session(gateway, parts.net, it, base)
+    gateway.publisher = Publisher(log, gateway.session, clock, base, publish)
+    gateway.telemetry_ms = publish["telemetry_s"] * 1000
+    gateway.buses = []
+    gateway.ports = parts.ports
+    for plan in plans:
+        for read in plan.reads:
+            gateway.recorder.know(read)
+        plan.forget_points()
+    for port, plan, bus in zip(parts.ports, gateway.plans, ot["buses"]):
+        gateway.buses.append(_make_bus(gateway, port, plan, bus["mode"]))
+    gateway.keeper = Keeper(
+        clock, gateway.uptime, gateway.buses, log, gateway.recorder, gateway.publisher, parts.watchdog
+    )
+
+
+def _make_bus(gateway, port, plan, mode):
+    if mode == "listen":
+        from modbus.listenbus import ListeningBus  # only where it is configured
+
+        return ListeningBus(port, gateway.clock, plan.line, plan, gateway._on_result, gateway._on_bus_event)
+    from modbus.bus import Bus
+
+    return Bus(port, gateway.clock, plan.line, plan, gateway._on_result, gateway._on_bus_event, below)
+
+
+def _make_session(gateway, net, it, base):
+    mqtt = it["mqtt"]
+    hosts = [server["host"] for server in mqtt["brokers"] + it["time_servers"]]
+    if any([host != "localhost" and not host.replace(".", "").isdigit() for host in hosts]):
+        from uplink.resolver import Names  # only where there is a name to look up
+
+        net = Names(net, gateway.clock, random.getrandbits)
+    if it["time_servers"] or any([broker["tls"] for broker in mqtt["brokers"]]):
+        from gateway import secure
+
+        net, gateway.timekeeper = secure.front(net, gateway.clock, it, gateway.buses)
+    session = Session(
+        net,
+        gateway.clock,
+        random.getrandbits,
+        {
+            "client_id": it["box"],
+            "brokers": [(broker["host"], broker["port"]) for broker in mqtt["brokers"]],
+            "user": mqtt["user"],
+            "password": mqtt["password"],
+            "keep_alive_s": mqtt["keep_alive_s"],
+            "topic_bytes": len(base.encode()) + 48,  # /latest/<name of a unit>/<group>
+        },
+    )
+    session.set_last_will(base + "/status", telemetry.offline(gateway.who))
+    session.on_state = gateway._on_session
+    return session
