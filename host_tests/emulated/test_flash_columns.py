@@ -11,6 +11,7 @@ from pico import Pico
 HOST_TESTS = Path(__file__).resolve().parent.parent
 OTHERS = ("fakes/nor.py", "fakes/reference_rows.py", "unit/test_flashlog_columns.py")
 SLICE_US = 5000  # design: other tasks work in slices of at most 5 ms on an RP2040
+TIMEOUT_S = 900
 WHAT = {
     "quantised": "8 float32 of the reference data",
     "raw": "8 float32 with noise below the step",
