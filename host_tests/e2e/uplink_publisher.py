@@ -131,4 +131,4 @@ print(
     )
 )
 session.on_state = None
-session.close()  # a TLS socket that is left open would be closed by the runtime while it ends, which it cannot do
+session.close()
