@@ -14,7 +14,7 @@ SEED ?= 1
 PYTEST = .venv/bin/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rp2040 lint boards size soak bench-bus bench-log bench-uplink setup setup-boards setup-test setup-emulated lock clean
+.PHONY: help demo test test-rp2040 lint boards image size soak bench-bus bench-log bench-uplink setup setup-boards setup-test setup-emulated lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -31,6 +31,10 @@ lint: setup-test ## style and type checks only
 
 boards: setup ## compile the device files of every board into build/boards/
 	@.venv/bin/fieldgate build
+
+image: setup-boards ## build what a factory writes: BOARD=name FIRMWARE=downloaded image (CONFIG=folder, UNPINNED=1)
+	@.venv/bin/fieldgate image "$(BOARD)" $(if $(FIRMWARE),--firmware "$(FIRMWARE)") $(if $(CONFIG),--config "$(CONFIG)") \
+		$(if $(UNPINNED),--unpinned --any-version)
 
 size: setup ## print the .mpy bytes of every device module beside its budget
 	@.venv/bin/fieldgate size

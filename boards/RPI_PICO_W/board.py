@@ -5,7 +5,7 @@ RS485 = (
     {"uart": 0, "tx": 0, "rx": 1, "de": None},
     {"uart": 1, "tx": 4, "rx": 5, "de": None},
 )
-FLASH = {"pinned_files": 64, "sectors": 64, "program_bytes": 256}
+FLASH = {"pinned_files": 32, "sectors": 32, "program_bytes": 256}
 NET = {"kind": "wifi"}
 LED = {"pin": "LED", "active": 1}  # hangs on the Wi-Fi chip
 WATCHDOG_MS = 8000

@@ -119,7 +119,7 @@ MUTANTS: list[tuple[str, Change, str]] = [
     ("RPI_PICO_W", put("flash", "files_bytes", 852 * 1024), "the file system ends at 0x201000, the chip at 0x200000"),
     ("RPI_PICO_W", put("FLASH", "program_bytes", 16), "FLASH.program_bytes is 16, the rp2040 has 256"),
     ("RPI_PICO_W", put("FLASH", "sectors", 7), "FLASH.sectors is 7, at least 8 are needed"),
-    ("RPI_PICO_W", put("FLASH", "pinned_files", 65), "64 sectors but 65 pinned files"),
+    ("RPI_PICO_W", put("FLASH", "pinned_files", 65), "32 sectors but 65 pinned files"),
     ("RPI_PICO_W", put("py", "WATCHDOG_MS", 9000), "WATCHDOG_MS is 9000, the rp2040 allows 1000..8388"),
     ("RPI_PICO_W", put("py", "PORT", "esp32"), "PORT is 'esp32', the rp2040 runs 'rp2'"),
     ("RPI_PICO_W", put("NET", "kind", "lan"), "NET kind is 'lan', allowed are wifi, wiznet5k, none"),
