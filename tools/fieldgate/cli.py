@@ -37,8 +37,6 @@ COMMANDS = (
     Command("build", "fieldgate.build_cli", "build", "Compile the device files of the boards into build/boards/."),
     Command("image", "fieldgate.image_cli", "build_image", "Build the image of a board, with its papers."),
     Command("firmware", "fieldgate.image_cli", "app", "Check and pin downloaded MicroPython images."),
-    Command("image", "fieldgate.image_cli", "build_image", "Build the image of a board, with its papers."),
-    Command("firmware", "fieldgate.image_cli", "app", "Check and pin downloaded MicroPython images."),
     Command("size", "fieldgate.build_cli", "size", "Compare the .mpy bytes of every device module with its budget."),
 )
 
