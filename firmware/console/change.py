@@ -14,7 +14,7 @@ def check(shell, words):
     """Every mistake on a line of its own; else what the candidate costs."""
     if not revisions.has_candidate():
         raise Refused(verbs.CHECK, "no candidate: change something with set first")
-    from gateway import app, config  # the tables of gateway.rules are loaded for this only
+    from gateway import config, start  # the tables of gateway.rules are loaded for this only
 
     errors = []
     lines = []
@@ -24,7 +24,7 @@ def check(shell, words):
         ot = config.half(revisions.EDIT, config.OT_FILE, shell.gateway.rs485, errors)
         config.forget()
         if not errors:
-            lines = _costs(app.make_plans(ot))
+            lines = _costs(start.make_plans(ot, False))
     except ConfigError as error:
         errors = error.lines
     finally:

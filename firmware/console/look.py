@@ -4,8 +4,8 @@ from console import manual, verbs
 from gateway import revisions, telemetry
 from gateway import schema as schemas
 from modbus.evidence import CRC_ERRORS, EXCEPTIONS, REQUESTS, TIMEOUTS
+from uplink.session import UP
 
-_UP = 3  # uplink.session.UP
 _SAMPLE_BYTES = 24  # of a small sample in the log, for the outage forecast
 
 
@@ -17,10 +17,10 @@ def status(shell, words):
         _bus_state(lines, gateway, bus)
     _log_state(lines, gateway)
     session = gateway.session
-    if session.state == _UP:
+    if session.state == UP:
         lines.append((2, "broker: connected, %d messages acknowledged" % session.acked))
     else:
-        lines.append((0, "broker: %s: see help set mqtt" % (session.last_error or "no connection yet")))
+        lines.append((0, "broker: %s: type show mqtt" % (session.last_error or "no connection yet")))
     utc_ms = gateway.clock.utc_ms()
     if utc_ms is None:
         lines.append((1, "clock: not set; samples wait for it, none is lost: set time_servers"))

@@ -29,17 +29,17 @@ class Plan:
     splits: addresses at which reads must not be merged, as (unit id, fc, address): what
     earlier refusals have taught (`splits` of a plan). first_group: number of the first read;
     end_group: the first number that is not this plan's. Raises planner.PlanError when there is too
-    much for the bus or there are more reads than numbers.
+    much for the bus or there are more reads than numbers. frames False: only its cost is asked for.
     """
 
-    def __init__(self, line, units, splits=(), first_group=0, end_group=MAX_GROUPS):
+    def __init__(self, line, units, splits=(), first_group=0, end_group=MAX_GROUPS, frames=True):
         self.line = line
         self.units = []
         self.reads = []
         self.splits = list(splits)
         self.first_group = first_group
         self.end_group = end_group
-        _planner().fill(self, units)
+        _planner().fill(self, units, frames)
 
     def forget_points(self):
         """Points are for whoever describes the reads; polling and splitting go on without them."""

@@ -15,19 +15,20 @@ from modbus.plan import Read, Unit
 
 _WORDS = {"bool": 1, "uint16": 1, "int16": 1, "uint32": 2, "int32": 2, "float32": 2}
 _SPREAD_LIMIT_MS = 10000
+_NO_FRAME = bytes(8)  # every request of a read has 8 bytes; its builder takes 13 KB of heap
 
 
 class PlanError(ValueError):
     """The plan cannot be run; the text names what was found and what is allowed."""
 
 
-def fill(plan, units):
-    """Make units and reads of `plan`; see modbus.plan.Plan."""
+def fill(plan, units, frames):
+    """Make units and reads of `plan`; see modbus.plan.Plan. Without `frames` its cost can be asked, and no more."""
     for config in units:
         unit = _unit(config, len(plan.units))
         plan.units.append(unit)
         for fc, period_ms, points in _classes(config["points"]):
-            _merge(plan, unit, fc, period_ms, points)
+            _merge(plan, unit, fc, period_ms, points, frames)
     if not plan.reads:
         raise PlanError("%s: found no point, allowed at least 1" % plan.line.name)
     _check(plan)
@@ -57,7 +58,8 @@ def _classes(points):
     return [(key[0], key[1], sorted(classes[key], key=lambda point: point["address"])) for key in sorted(classes)]
 
 
-def _merge(plan, unit, fc, period_ms, points):
+def _merge(plan, unit, fc, period_ms, points, frames):
+    frame = None if frames else _NO_FRAME
     scale = 16 if fc <= 2 else 1
     limit = min(unit.max_registers * scale, 2000)
     start = end = 0
@@ -68,16 +70,16 @@ def _merge(plan, unit, fc, period_ms, points):
         if run and (
             address - end > unit.max_gap * scale or after - start > limit or (unit.unit_id, fc, address) in plan.splits
         ):
-            _add_points(plan, unit, fc, start, end - start, period_ms, run)
+            _add_points(plan, unit, fc, start, end - start, period_ms, run, frame)
             run = []
         if not run:
             start = end = address
         run.append(point)
         end = max(end, after)
-    _add_points(plan, unit, fc, start, end - start, period_ms, run)
+    _add_points(plan, unit, fc, start, end - start, period_ms, run, frame)
 
 
-def _add_points(plan, unit, fc, address, count, period_ms, points):
+def _add_points(plan, unit, fc, address, count, period_ms, points, frame):
     sections = array("H")
     for point in points:
         start = point["address"] - address
@@ -88,7 +90,7 @@ def _add_points(plan, unit, fc, address, count, period_ms, points):
             sections[-1] = max(sections[-1], priority)
         else:
             sections.extend(array("H", (start, end, priority)))
-    _add(plan, unit, fc, address, count, period_ms, points, sections, None)
+    _add(plan, unit, fc, address, count, period_ms, points, sections, frame)
 
 
 def _add(plan, unit, fc, address, count, period_ms, points, sections, frame):
