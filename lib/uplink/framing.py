@@ -1,6 +1,6 @@
 """Cuts the bytes that the broker sends into MQTT packets.
 
-Promises: takes pieces of any size, keeps at most `KEPT_BYTES` of a packet (the rest is counted and skipped, so that
+Promises: takes pieces of any size, keeps at most `kept_bytes` of a packet (the rest is counted and skipped, so that
 no broker can make it grow), and says ValueError when the bytes cannot be MQTT (MQTT 3.1.1, 2.2).
 """
 
@@ -12,11 +12,11 @@ _BODY = 2
 
 
 class Framer:
-    """`feed` calls `on_packet(first_byte, body, length)`; body holds min(length, KEPT_BYTES) bytes until it returns."""
+    """`feed` calls `on_packet(first_byte, body, length)`; body holds min(length, kept_bytes) bytes until it returns."""
 
-    def __init__(self, on_packet):
+    def __init__(self, on_packet, kept_bytes=KEPT_BYTES):
         self._on_packet = on_packet
-        self._body = bytearray(KEPT_BYTES)
+        self._body = bytearray(kept_bytes)
         self._view = memoryview(self._body)
         self.reset()
 
@@ -56,7 +56,7 @@ class Framer:
     def _take(self, data, at, nbytes):
         """Take the part of the body that lies in data[at:nbytes]; returns its length."""
         size = min(nbytes - at, self._length - self._got)
-        keep = min(size, KEPT_BYTES - self._got)
+        keep = min(size, len(self._body) - self._got)
         if keep > 0:
             self._view[self._got : self._got + keep] = data[at : at + keep]
         self._got += size
@@ -66,4 +66,4 @@ class Framer:
 
     def _finish(self):
         self._state = _TYPE
-        self._on_packet(self._first, self._view[: min(self._length, KEPT_BYTES)], self._length)
+        self._on_packet(self._first, self._view[: min(self._length, len(self._body))], self._length)

@@ -1,0 +1,372 @@
+"""Publishes as a Sparkplug B Edge Node (Eclipse Sparkplug 3.0.0): the box is the node, every unit on the bus a device.
+
+Promises: reads the log, and nothing else, in order; its cursor moves only over what a PINGRESP covers
+(`uplink.sparkplug_session`); nothing goes out before UTC is known, and nothing with another time than its own. The
+same seam as `gateway.publisher.Publisher`. lib/uplink/SPARKPLUG.md says what is met.
+"""
+
+import json
+
+from flashlog.records import EVENT, SAMPLE, TIME_MARK, Block
+from gateway import schema as schemas
+from gateway import sparkplug_births as births
+from gateway.clock import uptime_ms
+from gateway.layouts import layouts_of
+from uplink import sparkplug as spb
+from uplink.points import byte_at, load_words
+from uplink.sparkplug import METRIC_BYTES, PayloadWriter
+
+PAYLOAD_BYTES = births.PAYLOAD_BYTES
+DATA_BYTES = 1400  # where a data message is split
+LIVE_MS = 15000  # older records are told as historical
+METRICS_PER_STEP = 4
+REBIRTH_MS = 2000  # least time between two that were asked for
+
+_PREFIX = "spBv1.0/"
+
+
+class SparkplugPublisher:
+    """Publishes below spBv1.0/<group>/.../<node>.
+
+    session: a SparkplugSession; boot: this boot's id; uptime: gateway.clock.Uptime; base: topic of notices;
+    names: (group, node, primary host or None).
+    """
+
+    def __init__(self, log, session, clock, uptime, boot, base, names):
+        self._log = log
+        self._session = session
+        self._clock = clock
+        self._uptime = uptime
+        self._boot = boot
+        self._base = base
+        self._group, self._node, self._host = names
+        self._writer = PayloadWriter(PAYLOAD_BYTES)
+        self._word = bytearray(4)
+        self._place = memoryview(bytes(2))  # load_words asks for the place of each row
+        self.notice = None  # (topic, text), retained, as of Publisher
+        self.skipped = 0  # records of a boot that never learned the time, or of a schema that is not kept any more
+        self.births = 0
+        self._bd_seq = -1
+        self._seq = 0
+        self._schema = None  # of this boot
+        self._born = None  # schema of the births that stand
+        self._shape = None  # schema that the next three are of
+        self._host_time = -1
+        self._host_online = not self._host
+        self._birth_wanted = False
+        self._birth_at = clock.ticks_ms()
+        self._units = {}  # group: unit name
+        self._layouts = {}
+        self._last = {}  # group: (time, quality, data) of its newest sample
+        self._work = None  # generator of messages
+        self._message = None  # (topic, payload, position, number) that waits for room
+        self._in_flight = []  # (token, position or None, number) of each message
+        self._acked = None
+        self._next = 0  # records below this number are safe, or on their way in this session
+        self._safe = 0  # records below this number are safe
+        self._zero = None  # UTC of uptime zero of this boot
+        self._marks = (None, None)  # (another boot, its UTC of uptime zero)
+        self._rows = self._row = None
+        session.on_ack = self._on_ack
+        session.on_message = self._on_message
+        session.set_will_maker(self._make_will)
+        session.topics = [self._topic("NCMD", None)]
+        if self._host:
+            session.topics.append(_PREFIX + "STATE/" + self._host)
+
+    # The seam of Publisher
+
+    def greet(self, _status, schema):
+        """At every connect and change of schema. After a connect everything unsafe is read again."""
+        self._schema = schema
+        if self._born is None:
+            self._work = self._message = self._rows = None
+            self._in_flight = []
+            self._next = self._safe
+            self._log.rewind()
+            self._host_time = -1  # each broker has its own
+            self._host_online = not self._host
+            self._birth_wanted = True
+
+    def step(self):
+        """One slice of work. True if there may be more to do at once."""
+        if not self._session.ready:
+            self._born = None
+            return False
+        if self._message is not None:
+            return self._send()
+        if self._work is not None:
+            self._message = next(self._work, self)
+            if self._message is self:
+                self._work = self._message = None
+            return True
+        if not self._host_online or not self._knows_time():
+            return False
+        if self._birth_wanted and self._may_be_born():
+            self._birth_wanted = False
+            self._work = self._bear(self._born or self._schema)
+            return True
+        if self._born is None:
+            return False
+        if self.notice is not None and self._session.can_publish(len(self.notice[1].encode())):
+            topic, text = self.notice
+            self.notice = None
+            self._in_flight.append((self._session.publish(self._base + "/" + topic, text, True), None, None))
+            return True
+        return self._collect()
+
+    @property
+    def acked(self):
+        """True when more is safe than `acknowledged` has told."""
+        return self._acked is not None
+
+    def acknowledged(self):
+        """Log position up to which a PINGRESP covers everything; None if it has not moved."""
+        position, self._acked = self._acked, None
+        return position
+
+    # The session
+
+    def _topic(self, kind, device):
+        topic = "%s%s/%s/%s" % (_PREFIX, self._group, kind, self._node)
+        return topic if device is None else topic + "/" + device
+
+    def _make_will(self):
+        self._born = None
+        self._bd_seq = (self._bd_seq + 1) & 255
+        writer = PayloadWriter(64)
+        writer.begin(self._now() if self._knows_time() else None)
+        births.put_bd_seq(writer, None, self._bd_seq)
+        return self._topic("NDEATH", None), bytes(writer.finish(None))
+
+    def _on_ack(self, token):
+        expected, position, number = self._in_flight.pop(0)
+        assert token == expected
+        if number is not None:
+            self._safe = number
+        if position is not None:
+            self._acked = position
+
+    def _on_message(self, topic, body):
+        if topic == self._topic("NCMD", None).encode():
+            if spb.asks_rebirth(body):
+                self._birth_wanted = True
+            return
+        try:
+            state = json.loads(bytes(body))
+            online, time = state["online"], state["timestamp"]
+        except (ValueError, KeyError, TypeError):
+            return
+        if type(time) is not int or time < self._host_time:
+            return  # 5.4: an older message changes nothing
+        if online is True:
+            self._host_time = time
+            self._host_online = True
+        elif online is False and self._host_online:
+            self._host_online = False
+            self._born = None
+            self._session.leave("primary host is offline")  # the broker publishes our NDEATH
+
+    def _send(self):
+        topic, payload, position, number = self._message
+        if not self._session.can_publish(len(payload)):
+            return False
+        self._message = None
+        self._in_flight.append((self._session.publish(topic, payload), position, number))
+        return True
+
+    # Time
+
+    def _knows_time(self):
+        if self._zero is None:
+            utc_ms = self._clock.utc_ms()
+            if utc_ms is not None:
+                self._uptime.update()
+                self._zero = spb.split(utc_ms - self._uptime.ms())
+        return self._zero is not None
+
+    def _now(self):
+        ticks = self._uptime.update()
+        return spb.later(self._zero, self._uptime.era, ticks)
+
+    def _is_live(self, boot, era, ticks):
+        if boot != self._boot or self._uptime.era - era > 1:
+            return False
+        return (self._uptime.era - era << 30) + self._uptime.update() - ticks < LIVE_MS
+
+    # Births
+
+    def _may_be_born(self):
+        if self._born is None:
+            return True
+        return self._clock.ticks_diff(self._clock.ticks_ms(), self._birth_at) >= REBIRTH_MS
+
+    def _bear(self, schema):
+        """NBIRTH, then one DBIRTH for each unit of that schema; the sequence starts again at 0."""
+        if schema != self._shape:
+            self._shape = schema
+            self._last = {}
+            self._layouts = layouts_of(schemas.lines(schema))
+            self._units = births.units_of(schemas.lines(schema))
+        self._seq = 0
+        self._birth_at = self._clock.ticks_ms()
+        self._born = schema
+        self.births += 1
+        writer = self._writer
+        now = self._now()
+        writer.begin(now)
+        births.put_node(writer, now, self._bd_seq)
+        yield self._finish("NBIRTH", None)
+        told = []
+        for group in sorted(self._units):
+            unit = self._units[group]
+            if unit in told:
+                continue
+            told.append(unit)
+            now = self._now()
+            writer.begin(now)
+            for _ in births.put_device(writer, now, unit, lambda: schemas.lines(schema), self._last, self._read_word):
+                yield None
+            yield self._finish("DBIRTH", unit)
+
+    def _finish(self, kind, device, position=None, number=None):
+        payload = self._writer.finish(self._seq)
+        self._seq = (self._seq + 1) & 255
+        return self._topic(kind, device), payload, position, number
+
+    def _read_word(self, data, point):
+        load_words(data, self._place, 1, byte_at(point), point & 0xFF, self._word)
+        return self._word
+
+    # Records
+
+    def _collect(self):
+        """Begin with the next record of the log."""
+        if self._rows is None and not self._next_frame():
+            return False
+        if self._number < self._next:
+            self._advance()
+            return True
+        block = self._block
+        kind, name, quality, era, ticks, data = self._row
+        if kind == TIME_MARK:
+            self._mark(block.boot, era, ticks, data)
+            self._pass()
+            return True
+        time = self._time_of(block.boot, era, ticks)
+        if time is self:
+            self._work = self._look_ahead(block.boot)
+            return True
+        if kind == SAMPLE and block.schema != self._born and time:
+            self._work = self._bear(block.schema)  # what the births that stand do not name
+            return True
+        if not time:
+            self.skipped += 1
+            self._pass()
+        elif kind == EVENT:
+            self._work = self._event(time, not self._is_live(block.boot, era, ticks), name, data)
+        elif name in self._layouts:
+            self._work = self._sample(time, not self._is_live(block.boot, era, ticks), name, quality, data)
+        else:
+            self.skipped += 1
+            self._pass()
+        return True
+
+    def _next_frame(self):
+        payload = self._log.read()
+        if payload is None:
+            return False
+        self._block = Block(payload)
+        self._rows = iter(self._block)
+        self._number = (self._log.frame_seq_hi << 30) + self._log.frame_seq_lo
+        self._position = self._log.position()
+        self._row = next(self._rows)
+        return True
+
+    def _advance(self):
+        """Go to the next row. Returns (position, number) up to which the log is done with."""
+        self._number += 1
+        self._next = max(self._next, self._number)
+        self._row = next(self._rows, None)
+        if self._row is None:
+            self._rows = None
+            return self._position, self._number
+        return None, self._number
+
+    def _pass(self):
+        """A row that carries no message: the last message takes its place in the log along."""
+        position, number = self._advance()
+        if position is None:
+            return
+        if self._in_flight:
+            token = self._in_flight[-1][0]
+            self._in_flight[-1] = (token, position, number)
+        else:
+            self._acked = position
+            self._safe = number
+
+    def _sample(self, time, historical, group, quality, data):
+        data = None if quality else bytes(data)
+        if not historical:
+            self._last[group] = (time, quality, data)
+        unit = self._units[group]
+        writer = self._writer
+        writer.begin(self._now())
+        properties = births.quality_properties(quality) if quality else None
+        for index, point in enumerate(self._layouts[group]):
+            if index and not (writer.metrics * METRIC_BYTES < DATA_BYTES and writer.fits(METRIC_BYTES)):
+                yield self._finish("DDATA", unit)
+                writer.begin(self._now())
+            elif index and not index % METRICS_PER_STEP:
+                yield None
+            word = None if quality else self._read_word(data, point)
+            writer.metric(
+                None, births.alias_of(group, index), time, spb.DATATYPES[point & 7], word, historical, properties
+            )
+        position, number = self._advance()
+        yield self._finish("DDATA", unit, position, number)
+
+    def _event(self, time, historical, code, what):
+        self._writer.begin(self._now())
+        text = json.dumps([code] + list(what))
+        self._writer.metric(None, births.EVENT_ALIAS, time, spb.STRING, text, historical)
+        position, number = self._advance()
+        yield self._finish("NDATA", None, position, number)
+
+    # UTC of records
+
+    def _time_of(self, boot, era, ticks):
+        """As of `split`; None: that boot never learned it; self: to be looked for."""
+        if boot == self._boot:
+            return spb.later(self._zero, era, ticks)
+        if boot != self._marks[0]:
+            return self
+        return self._marks[1] and spb.later(self._marks[1], era, ticks)
+
+    def _mark(self, boot, era, ticks, utc_ms):
+        zero = spb.split(utc_ms - uptime_ms(era, ticks))
+        if boot == self._boot:
+            self._zero = zero
+        else:
+            self._marks = (boot, zero)
+
+    def _look_ahead(self, boot):
+        """Find the first time mark of an older boot, then read again from where we are."""
+        zero = None
+        block = self._block
+        rows = iter(block)
+        while zero is None and block.boot == boot:
+            for kind, _, _, era, ticks, data in rows:
+                if kind == TIME_MARK:
+                    zero = spb.split(data - uptime_ms(era, ticks))
+                    break
+            else:
+                yield None
+                payload = self._log.read()
+                if payload is None:
+                    break
+                block = Block(payload)
+                rows = iter(block)
+        self._marks = (boot, zero)
+        self._log.rewind()
+        self._rows = None

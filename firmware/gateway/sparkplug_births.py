@@ -1,0 +1,93 @@
+"""What a Sparkplug node says of itself when it is born: names, aliases, types, units and the newest values."""
+
+import json
+
+from uplink import sparkplug as spb
+from uplink.points import layout_of
+
+EVENT_ALIAS = 0xFFFF  # above those of all groups, which are 0..254
+PAYLOAD_BYTES = 6144  # a birth is one message, whatever the device has
+_METRIC_BYTES = 61  # longest metric of DBIRTH without properties, name of 32 characters included
+_DESCRIBED_BYTES = 170  # the same with properties
+MAX_POINTS = PAYLOAD_BYTES // _METRIC_BYTES
+
+
+def alias_of(group, index):
+    """Unique within the node (6.4.6), never 0."""
+    return (group << 8) + index + 1
+
+
+def put_bd_seq(writer, time, bd_seq):
+    """The number that ties NDEATH to NBIRTH."""
+    writer.metric("bdSeq", 0, time, spb.INT64, bytes((0, 0, 0, bd_seq)))
+
+
+def put_node(writer, time, bd_seq):
+    """All metrics of NBIRTH."""
+    put_bd_seq(writer, time, bd_seq)
+    writer.metric("Node Control/Rebirth", 0, time, spb.BOOLEAN, bytes(4))
+    writer.metric("Event", EVENT_ALIAS, time, spb.STRING, None)
+
+
+def quality_properties(quality):
+    """Of a value that could not be read: bad for every host, and our own code for why (the glossary names it)."""
+    bad, code = spb.number_property(spb.BAD), spb.number_property(quality)
+    return spb.property_set([("Quality", bad), ("quality_code", code)])
+
+
+def units_of(lines):
+    """{group: unit name} of a schema's meta lines."""
+    return {meta["group"]: meta["unit"] for meta in map(json.loads, lines)}
+
+
+def too_many(texts):
+    """Lines about units whose birth would not fit. texts: of the schema's groups."""
+    counts = {}
+    for text in texts:
+        meta = json.loads("{" + text + "}")
+        counts[meta["unit"]] = counts.get(meta["unit"], 0) + len(meta["points"])
+    return [
+        "it.json: publish.payload: unit %s has %d points, sparkplug allows %d: they are born in one message"
+        % (unit, count, MAX_POINTS)
+        for unit, count in counts.items()
+        if count > MAX_POINTS
+    ]
+
+
+def put_device(writer, time, unit, lines, last, read_word):
+    """All metrics of DBIRTH, as a generator of steps.
+
+    lines(): the schema's meta lines; last: {group: (time, quality, data)} of the newest samples that are known.
+    Properties are left out when there might not be room for those of all points; metrics never are (`too_many`).
+    """
+    mark = '"unit":%s,' % json.dumps(unit)
+    count = sum([line.count('"at":') for line in lines() if mark in line])
+    described = count * _DESCRIBED_BYTES <= PAYLOAD_BYTES
+    for line in lines():
+        if mark not in line:
+            continue
+        meta = json.loads(line)
+        group = meta["group"]
+        told, quality, data = last.get(group, (time, None, None))
+        for index, point in enumerate(layout_of(meta["points"])):
+            entry = meta["points"][index]
+            word = None if data is None else read_word(data, point)
+            properties = _properties(entry, quality) if described else None
+            kind = spb.DATATYPES[point & 7]
+            writer.metric(entry["name"], alias_of(group, index), told, kind, word, False, properties)
+        yield None
+
+
+def _properties(described, quality):
+    pairs = []
+    if quality is None:
+        pairs.append(("Quality", spb.number_property(spb.STALE)))
+    elif quality:
+        pairs.append(("Quality", spb.number_property(spb.BAD)))
+    if described["unit"]:
+        pairs.append(("engUnit", spb.text_property(described["unit"])))
+    if described["scale"] != 1 or described["offset"] != 0:
+        # As text: a board's floats would round them.
+        pairs.append(("scale", spb.text_property(json.dumps(described["scale"]))))
+        pairs.append(("offset", spb.text_property(json.dumps(described["offset"]))))
+    return spb.property_set(pairs) if pairs else b""
