@@ -98,6 +98,11 @@ def put(where: str, key: Any, value: Any) -> Change:
     return change
 
 
+SPI_NOR = {
+    "spi_nor": {"spi": 0, "sck": 1, "mosi": 19, "miso": 16, "cs": 17, "baud": 20_000_000},
+    "sectors": 4096,
+    "program_bytes": 16,
+}
 MUTANTS: list[tuple[str, Change, str]] = [
     ("ESP32_GENERIC", put("RS485", "tx", 24), "RS485[0].tx is GPIO 24, which the esp32 has not"),
     ("ESP32_GENERIC", put("RS485", "tx", 35), "RS485[0].tx is GPIO 35, which is an input only"),
@@ -120,6 +125,8 @@ MUTANTS: list[tuple[str, Change, str]] = [
     ("RPI_PICO_W", put("FLASH", "program_bytes", 16), "FLASH.program_bytes is 16, the rp2040 has 256"),
     ("RPI_PICO_W", put("FLASH", "sectors", 7), "FLASH.sectors is 7, at least 8 are needed"),
     ("RPI_PICO_W", put("FLASH", "pinned_files", 65), "32 sectors but 65 pinned files"),
+    ("RPI_PICO_W", put("py", "FLASH", SPI_NOR | {"program_bytes": 256}), "program_bytes is 256, the SPI flash has 16"),
+    ("RPI_PICO_W", put("py", "FLASH", SPI_NOR), "FLASH.spi_nor.sck is GPIO 1, taken by RS485[0].rx"),
     ("RPI_PICO_W", put("py", "WATCHDOG_MS", 9000), "WATCHDOG_MS is 9000, the rp2040 allows 1000..8388"),
     ("RPI_PICO_W", put("py", "PORT", "esp32"), "PORT is 'esp32', the rp2040 runs 'rp2'"),
     ("RPI_PICO_W", put("NET", "kind", "lan"), "NET kind is 'lan', allowed are wifi, wiznet5k, none"),

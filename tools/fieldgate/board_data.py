@@ -20,6 +20,8 @@ from fieldgate.chips import CHIPS, RMII_PINS, Chip
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECTOR = 4096
+SPI_PINS = ("sck", "mosi", "miso", "cs")
+SPI_NOR_PROGRAM = 16  # ports.spi_nor
 NAMES = ("PORT", "RS485", "FLASH", "NET", "LED", "WATCHDOG_MS")
 NET_KINDS = {"rp2": ("wifi", "wiznet5k", "none"), "esp32": ("wifi", "lan"), "linux": ("host",)}
 LAN_PINS = ("mdc", "mdio", "power", "reset", "ref_clk")
@@ -138,6 +140,9 @@ def used_pins(board: Board) -> Iterator[tuple[str, int, bool]]:
             yield f"RS485[{number}].high", pin, True
     if isinstance(board.settings["LED"]["pin"], int):
         yield "LED", board.settings["LED"]["pin"], True
+    if "spi_nor" in board.settings["FLASH"]:
+        for name in SPI_PINS:
+            yield f"FLASH.spi_nor.{name}", board.settings["FLASH"]["spi_nor"][name], name != "miso"
     for name in LAN_PINS:
         if isinstance(board.settings["NET"].get(name), int):
             driven = name != "ref_clk" or board.settings["NET"].get("ref_clk_mode") == "out"
@@ -193,10 +198,13 @@ def flash_problems(board: Board, chip: Chip) -> Iterator[str]:
             yield f"board.json: flash.{name} is no multiple of {SECTOR}"
     if not 0 < flash["files_at"] < end <= flash["bytes"]:
         yield f"board.json: the file system ends at {end:#x}, the chip at {flash['bytes']:#x}"
-    if log["program_bytes"] != chip.program:
-        yield f"board.py: FLASH.program_bytes is {log['program_bytes']}, the {chip.name} has {chip.program}"
+    name, unit = ("SPI flash", SPI_NOR_PROGRAM) if "spi_nor" in log else (chip.name, chip.program)
+    if log["program_bytes"] != unit:
+        yield f"board.py: FLASH.program_bytes is {log['program_bytes']}, the {name} has {unit}"
     if log["sectors"] < LOG_SECTORS_LEAST:
         yield f"board.py: FLASH.sectors is {log['sectors']}, at least {LOG_SECTORS_LEAST} are needed"
+    if "spi_nor" in log:
+        return  # a chip of its own; the driver asks for its size
     if "partition" in log:
         if flash.get("log_bytes") != log["sectors"] * SECTOR:
             yield f"board.py: FLASH.sectors is {log['sectors']}, board.json has {flash.get('log_bytes', 0) // SECTOR}"
@@ -208,7 +216,7 @@ def flash_problems(board: Board, chip: Chip) -> Iterator[str]:
         if 2 * log["pinned_files"] * SECTOR > flash["files_bytes"]:
             yield "board.py: the log's pinned files would take more than half of the file system"
     else:
-        yield "board.py: FLASH names neither partition nor pinned_files"
+        yield "board.py: FLASH names neither partition, pinned_files nor spi_nor"
 
 
 def firmware_problems(board: Board, chip: Chip) -> Iterator[str]:

@@ -3,6 +3,7 @@
 `"partition"` is the label of a data partition of a table of one's own; the log takes its first `"sectors"` blocks. A
 stock table has none: there the log borrows `"pinned_files"` blocks (as many as `"sectors"` if board.py does not say)
 from the file system in partition "vfs", see flashlog.pinned.
+`"spi_nor"` names a chip of its own, see ports.spi_nor.
 """
 
 import errno
@@ -17,6 +18,10 @@ _FILES = "vfs"  # label of the partition that MicroPython's own flashbdev.py mou
 
 def open_flash(settings, root=""):
     """The flash of the board's FLASH entry; root: where the file system is mounted. OSError with one clear line."""
+    if "spi_nor" in settings:
+        from ports.spi_nor import open_chip
+
+        return open_chip(settings)
     label = settings.get("partition")
     if label and (found := Partition.find(Partition.TYPE_DATA, label=label)):
         return Flash(found[0], range(_sectors_of(found[0], label, settings["sectors"])))

@@ -3,6 +3,7 @@
 `"region": [first, count]` names 4096-byte blocks of rp2.Flash() that an image of one's own keeps out of the file
 system (which begins at block 0 then). A stock image gives its whole storage to LittleFS, and formats a file system
 that was made smaller: there `"pinned_files"` says how many blocks the log borrows, see flashlog.pinned.
+`"spi_nor"` names a chip of its own, see ports.spi_nor.
 """
 
 import errno
@@ -18,6 +19,10 @@ _BLOCK_COUNT = 4  # ioctl of the block device protocol
 
 def open_flash(settings, root=""):
     """The flash of the board's FLASH entry; root: where the file system is mounted. OSError with one clear line."""
+    if "spi_nor" in settings:
+        from ports.spi_nor import open_chip
+
+        return open_chip(settings)
     device = rp2.Flash()
     region = settings.get("region")
     if region is None:
