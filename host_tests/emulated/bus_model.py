@@ -192,11 +192,11 @@ class Line:
     def _reply_begins(self) -> None:
         self.transactions[-1].reply_start_ns = self._clock.nanos
         self._sending_until_ns = self._clock.nanos + len(self._outgoing) * self.character_ns
-        self._next_character.schedule(self.character_ns)
+        self._next_character.schedule(self.character_ns - self._uart.early_ns)
 
     def _reply_character(self) -> None:
         value = self._outgoing.pop(0)
-        now = self._last_end_ns = self._clock.nanos
+        end = self._last_end_ns = self._clock.nanos + self._uart.early_ns
         if self.driver_pin is not None and self._driver_on():
             self.breaches["driver on"] += 1
         elif self._matches():
@@ -207,7 +207,7 @@ class Line:
         if self._outgoing:
             self._next_character.schedule(self.character_ns)
         else:
-            self.transactions[-1].reply_end_ns = now
+            self.transactions[-1].reply_end_ns = end
 
     # ---- report
 

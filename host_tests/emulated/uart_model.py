@@ -57,7 +57,7 @@ IRQ = (20, 21)
 
 class UartModel(BasePeripheral):
     """One UART. `on_sent(value, start_ns, end_ns)` is called when a character has left; the far
-    end calls `deliver()` at the moment a character's stop bit ends."""
+    end calls `deliver()` `early_ns` before a character's last stop bit ends."""
 
     def __init__(self, mcu: Any, index: int) -> None:
         super().__init__(mcu, f"UART{index}")
@@ -102,8 +102,13 @@ class UartModel(BasePeripheral):
         data, parity, stop = tuple(self.line_format)
         return (1 + int(data) + (parity != "N") + int(stop)) * self.bit_ns
 
+    @property
+    def early_ns(self) -> float:
+        """So long before its end a character is in the receive FIFO: in the middle of its first stop bit."""
+        return (int(self.line_format[2]) - 0.5) * self.bit_ns
+
     def deliver(self, value: int, errors: int = 0) -> None:
-        """A character has just ended on the receive pin; `errors` are DATA_* bits."""
+        """A character's first stop bit was just sampled on the receive pin; `errors` are DATA_* bits."""
         if not (self._enabled(CR_RX)):
             return
         self.counts["received"] += 1

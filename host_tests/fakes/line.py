@@ -1,7 +1,7 @@
 """An RS-485 line in virtual time: the port of the client, the wire, the units and their faults.
 
-The wire is computed lazily from the clock: bytes that were sent or answered are due at times;
-`available` and `receive_into` show what is due by now. Every frame of the client is recorded
+The wire is computed lazily from the clock: bytes that were sent or answered are due at times, half a bit
+before their end, as a UART hands them over; `available` and `receive_into` show what is due by now. Every frame of the client is recorded
 with begin, end and the silence before it, so a test can judge gaps and gate.
 
 Faults, each with its physical effect:
@@ -97,6 +97,7 @@ class Wire:
     def __init__(self, clock, baud, char_bits, units, rest_ms=0, call_us=3, fifo=0):
         self.clock = clock
         self.char_ns = char_bits * 1000000000 // baud
+        self.early_ns = self.char_ns // (2 * char_bits)  # the middle of a stop bit
         self.t35_ns = 7 * self.char_ns // 2 if baud <= 19200 else 1750000
         self.units = {unit.unit_id: unit for unit in units}
         self.rest_ms = rest_ms
@@ -133,7 +134,7 @@ class Wire:
         if hit:
             self.collisions += 1
             for i, (ns, byte) in enumerate(self._due):
-                if begin < ns < end + self.char_ns:
+                if begin < ns + self.early_ns < end + self.char_ns:
                     self._due[i] = (ns, byte ^ 0x55)
         elif not self.cable_cut:
             self._serve(frame, end)
@@ -195,7 +196,7 @@ class Wire:
     def _put(self, begin, data):
         due = self._due
         for i in range(len(data)):
-            ns = begin + (i + 1) * self.char_ns
+            ns = begin + (i + 1) * self.char_ns - self.early_ns
             at = len(due)
             while at and due[at - 1][0] > ns:
                 at -= 1

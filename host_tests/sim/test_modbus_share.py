@@ -111,7 +111,7 @@ def test_other_tasks_run_while_a_reply_cannot_be_complete():
 def test_results_are_handed_over_while_the_next_request_is_on_the_wire():
     # on_result takes 1.9 ms, as decoding on an RP2040 does: no wire time may be lost, at any length of reply
     for baud, serial_format, count in ((19200, "8E1", 1), (19200, "8E1", 10), (115200, "8N1", 60)):
-        rig = Rig([wire.Unit(1)], [unit(1, ((0, count, 60000),))], baud, serial_format)
+        rig = Rig([wire.Unit(1)], [unit(1, ((0, count, 1000),))], baud, serial_format)
         rig.plan.reads[0].period_ms = 1
         begun = []
 
@@ -122,6 +122,7 @@ def test_results_are_handed_over_while_the_next_request_is_on_the_wire():
         rig.bus._on_result = decode
         rig.run_ms(3000)
         frames = rig.wire.frames[-20:]
+        assert len(frames) == 20
         for begin, end, silence, _ in frames[:-1]:
             assert [1 for at in begun if begin <= at < end], (baud, count)
             assert silence <= rig.line.t35_us * 1000 + 30000, (baud, count, silence)
@@ -164,3 +165,22 @@ def test_stats_are_those_of_the_telemetry_topic():
     assert busy < stats["busy_permille"] < 1000, (busy, stats["busy_permille"])
     assert stats["efficiency_permille"] >= 990
     assert sorted(stats["pause_ms"]) == ["erase", "flash", "gc", "hold", "module", "scan", "tls"]
+
+
+def gaps_of(baud, serial_format, stop_us):
+    """(errors of the line, longest silence before a request in us) of a saturated line."""
+    rig = Rig([wire.Unit(1)], [unit(1, ((0, 4, 1000),))], baud, serial_format)
+    rig.plan.reads[0].period_ms = 1
+    rig.bus.engine._silence_us = rig.line.t35_us + stop_us
+    rig.run_ms(3000)
+    assert rig.wire.sent > 5
+    return rig.wire.errors, max([frame[2] for frame in rig.wire.frames[2:]]) // 1000
+
+
+def test_t35_counts_from_the_end_of_the_stop_bit():
+    # A UART hands a byte over in the middle of its stop bit; an engine that counts from there is too early.
+    for baud, serial_format in ((1200, "8E1"), (9600, "8N1"), (19200, "8E1")):
+        line = Rig([wire.Unit(1)], [unit(1)], baud, serial_format).line
+        errors, longest_us = gaps_of(baud, serial_format, line.stop_us)
+        assert not errors and longest_us <= line.t35_us + 40, (baud, errors[:2], longest_us)
+        assert gaps_of(baud, serial_format, 0)[0], baud

@@ -5,8 +5,8 @@ there is nothing to do. It never holds the loop longer than about SPIN_US, alloc
 and never raises on received bytes; OSError of the port is passed on.
 
 Promises
-- a request leaves only after t3.5 of silence (Modbus over serial line V1.02, 2.5.1.1), seen
-  from the moment at which the last byte was read, and only through the gate;
+- a request leaves only after t3.5 of silence (Modbus over serial line V1.02, 2.5.1.1), counted
+  from the end of the last byte's stop bit (line.silence_us), and only through the gate;
 - the answer is the frame with the request's unit, function and length and a right CRC, found
   behind stray bytes and behind the echo of our own request too;
 - a frame that came in sooner than the wire could have carried request and reply is no answer
@@ -66,13 +66,15 @@ class Engine:
         self._diff = clock.ticks_diff
         self._add = clock.ticks_add
         self._gate = Gate(port, clock)
-        self._t35_us = line.t35_us
+        self._silence_us = line.silence_us
+        self._stop_us = line.stop_us
         self._char_us = line.char_us
         self._buf = bytearray(_BUF)
         self._chunk = bytearray(_BUF)
         self._n = 0
         self._last_us = clock.ticks_us()  # the line has been silent since
         self._noise_us = self._last_us  # begin of a wait for silence
+        self._slack_us = 0  # by so much the reply may have been earlier than it was seen
         self._missing = 0  # bytes without which a look is useless
         self._vague = True  # no head of a reply was seen so far
         self._overdue = None  # read that timed out and whose answer may still come
@@ -105,8 +107,8 @@ class Engine:
         """Between transactions: take in what arrives, keep the time of silence. At least every 5 minutes."""
         if self._available():
             self._hear()
-        elif self._diff(self._us(), self._last_us) > self._t35_us:
-            self._last_us = self._add(self._us(), -self._t35_us)
+        elif self._diff(self._us(), self._last_us) > self._silence_us:
+            self._last_us = self._add(self._us(), -self._silence_us)
 
     def forget(self, unit):
         """An answer of `unit` that is still due can be taken as never coming."""
@@ -123,11 +125,11 @@ class Engine:
             if self._diff(self._us(), self._noise_us) > _NOISE_LIMIT_US:
                 self._end(BUS_FAULT, self._us())
                 return 0
-        left = self._t35_us - self._diff(self._us(), self._last_us)
+        left = self._silence_us - self._diff(self._us(), self._last_us)
         if left > self._spin_us:
             return left
         read = self.read
-        if not self._gate.send(read.frame, self._add(self._last_us, self._t35_us)):
+        if not self._gate.send(read.frame, self._add(self._last_us, self._silence_us)):
             return 1
         now = self._us()
         self._n = 0
@@ -147,6 +149,7 @@ class Engine:
             self._missing += len(read.frame)
         self._vague = True
         self.watched = False
+        self._slack_us = 0
         return look
 
     def _await_reply(self):
@@ -194,14 +197,17 @@ class Engine:
         if self._n:
             quiet = read.inter_us - self._diff(now, self._last_us)
             if quiet > 0:
-                left = min(quiet, self._missing * self._char_us)
+                left = min(quiet, (self._missing - 1) * self._char_us)  # the next byte may be nearly here
                 self.look_us = since + left
-                return left
+                return max(1, left)
             if not self._vague or self._n >= read.need:
                 return self._give_up(now)
         if left <= 0:
             return self._give_up(now)
-        return 1 if self._exact and since < self.look_us + _TIGHT_US else RELAXED_US
+        if self._exact and since < self.look_us + _TIGHT_US:
+            return 1
+        self._slack_us = RELAXED_US
+        return RELAXED_US
 
     def _take(self, arrived):
         """Append what has arrived to the buffer, as far as there is room."""
@@ -245,7 +251,7 @@ class Engine:
             wire_us = read.request_us + 5 * self._char_us
             quality = EXCEPTION + buf[at + 2]
             self.nbytes = 0
-        latency = self._diff(now, self.sent_us) - wire_us
+        latency = self._diff(now, self.sent_us) - wire_us + self._stop_us
         if latency < 0 and self._exact and latency < -_EARLY_US - (wire_us >> 5):  # clocks differ by up to 3 %
             self.late = (self.late + 1) & _MASK
             self._n = 0
@@ -254,7 +260,7 @@ class Engine:
         if self._n != length:
             self._account_for(at, length)
         move(self.data, 0, buf, at + 3, self.nbytes)
-        self.latency_us = latency
+        self.latency_us = max(0, latency - self._slack_us)  # a look at the latter would come late for ever
         if self._overdue is not None:
             self.forget(read.unit)
         self._end(quality, now)

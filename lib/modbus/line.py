@@ -29,10 +29,17 @@ class Line:
         self.char_bits = 10 if serial_format == "8N1" else 11
         self.char_us = self.chars_us(1)
         self.t35_us = self._silence_us(7) if baud <= 19200 else 1750
+        # A UART hands a character over in the middle of its first stop bit, so this much before it has ended
+        # (PL011: ARM DDI 0183, 2.4.3; the ESP32's does the same).
+        self.stop_us = self._bits_us(3 if serial_format == "8N2" else 1)
+        self.silence_us = self.t35_us + self.stop_us  # from the moment at which the last byte could be read
 
     def chars_us(self, n):
         """Time of n characters on the wire in us. May allocate (big ints on small boards)."""
         return -(-n * self.char_bits * 1000000 // self.baud)
 
     def _silence_us(self, half_chars):
-        return -(-half_chars * self.char_bits * 500000 // self.baud)
+        return self._bits_us(half_chars * self.char_bits)
+
+    def _bits_us(self, half_bits):
+        return -(-half_bits * 500000 // self.baud)
