@@ -1,8 +1,8 @@
 """The fault matrix: every fault x 3 baud rates x 1, 8 and 32 units. What was detected, what it cost the others.
 
 Unit 1 is the faulty one. Two seconds pass in health, six with the fault, then three without it. Printed for each
-case: what the engine saw of the fault, and the rate of the other units' good polls while it lasted, in percent of
-their rate in health.
+case: what the engine saw of the fault, the rate of the other units' good polls while it lasted, in percent of
+their rate in health, and by how many ms the longest step between two good polls of one of them was over its period.
 """
 
 import gc
@@ -86,6 +86,19 @@ def good(rig):
     return own, len([1 for _, quality, _, _ in rig.results if quality == 0]) - own
 
 
+def longest_delay_ms(rig, period_ms):
+    """The longest step between good polls of one of the others, less the period."""
+    last = {}
+    longest = 0
+    for read, quality, ms, _ in rig.results:
+        unit_id = read.unit.unit_id
+        if quality == 0 and unit_id != 1:
+            if unit_id in last:
+                longest = max(longest, rig.clock.ticks_diff(ms, last[unit_id]) - period_ms)
+            last[unit_id] = ms
+    return longest
+
+
 def run(fault, count, baud, load):
     gc.collect()  # the runs before
     units = [wire.Unit(k) for k in range(1, count + 1)]
@@ -103,6 +116,7 @@ def run(fault, count, baud, load):
     if fault is cable:
         rig.run_ms(3000)  # 32 timeouts of 200 ms
     during = good(rig)[1]
+    delay_ms = longest_delay_ms(rig, period_ms)
     after = figures(rig)
     fault(rig, False)
     events = [event[0] for event in rig.events]
@@ -110,14 +124,14 @@ def run(fault, count, baud, load):
     rig.results.clear()
     rig.run_ms(3000 + 2 * period_ms)
     seen = {name: after[name] - before[name] for name in after if isinstance(after[name], int)}
-    return seen, events, healthy, during, wrong, good(rig), rig
+    return seen, events, healthy, during, delay_ms, wrong, good(rig), rig
 
 
 def matrix(name, fault, telling, shared):
     cells = []
     for count in COUNTS:
         for baud in BAUDS:
-            seen, events, healthy, during, wrong, back, rig = run(fault, count, baud, 70)
+            seen, events, healthy, during, delay_ms, wrong, back, rig = run(fault, count, baud, 70)
             case = (name, count, baud)
             assert not wrong, case
             assert rig.wire.errors == [], (case, rig.wire.errors[:2])
@@ -125,19 +139,21 @@ def matrix(name, fault, telling, shared):
             assert told, (case, seen)
             rate = 100 * during // healthy if healthy else 100
             assert shared or rate >= 95, (case, rate)
+            assert shared or delay_ms <= 300, (case, delay_ms)  # one timeout, and who has waited meanwhile
             assert back[0] > 0, (case, rig.events)
             if name in ("dead unit", "cable cut", "port gone"):
                 whose = {"dead unit": 2, "cable cut": 4 if count > 1 else 2, "port gone": 4}[name]
                 assert events == [whose], (case, events)
             else:
                 assert events == [], (case, events)
-            cells.append("%s %d %%" % (told[0], rate) if healthy else told[0])
-    print("REPORT: %-17s | %s" % (name, " | ".join("%-16s" % cell for cell in cells)))
+            cells.append("%s %d%% +%d" % (told[0], rate, delay_ms) if healthy else told[0])
+    print("REPORT: %-17s | %s" % (name, " | ".join("%-20s" % cell for cell in cells)))
 
 
 def test_fault_matrix():
-    print("REPORT: fault matrix: what told of the fault of unit 1, good polls of the others in % of health (load 70 %)")
-    heads = ["%-16s" % ("%d x %d" % (count, baud)) for count in COUNTS for baud in BAUDS]
+    print("REPORT: fault matrix, load 70 %: what told of the fault of unit 1, good polls of the others in % of health,")
+    print("REPORT: and by how many ms the worst of their polls was late. Timeouts are 200 ms, with 1 retry.")
+    heads = ["%-20s" % ("%d x %d" % (count, baud)) for count in COUNTS for baud in BAUDS]
     print("REPORT: %-17s | %s" % ("units x baud", " | ".join(heads)))
     for row in FAULTS:
         matrix(*row)
