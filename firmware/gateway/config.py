@@ -137,7 +137,15 @@ def _check_point(errors, path, point, unit):
         allowed = '"bool" with fc 1 or 2' if point["fc"] <= 2 else "a register type with fc 3 or 4"
         errors.append('%s.type: found "%s" with fc %d, allowed %s' % (path, point["type"], point["fc"], allowed))
         return
+    if point["fc"] not in unit["functions"]:
+        allowed = " ".join([str(fc) for fc in unit["functions"]])
+        errors.append("%s.fc: found %d, allowed %s: functions of the unit" % (path, point["fc"], allowed))
     words = words_of(point["type"])
+    for hole in unit["holes"]:
+        end = hole["address"] + hole["count"]
+        if hole["fc"] == point["fc"] and point["address"] < end and point["address"] + words > hole["address"]:
+            line = "%s.address: found %d, allowed none of %d..%d: holes of the unit"
+            errors.append(line % (path, point["address"], hole["address"], end - 1))
     if point["address"] + words > 65536:
         errors.append(
             "%s.address: found %d, allowed 0..%d for %s" % (path, point["address"], 65536 - words, point["type"])

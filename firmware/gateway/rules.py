@@ -30,6 +30,15 @@ _POINT = (
     },
 )
 
+_HOLE = (
+    "map",
+    {
+        "fc": (("int", 1, 4), REQUIRED),
+        "address": (("int", 0, 65535), REQUIRED),
+        "count": (("int", 1, 65535), 1),
+    },
+)
+
 _UNIT = (
     "map",
     {
@@ -40,6 +49,8 @@ _UNIT = (
         "retries": (("int", 0, 5), 1),
         "max_registers": (("int", 1, 125), 60),  # Modbus application protocol V1.1b3, 6.3: at most 125
         "max_gap": (("int", 0, 124), 8),
+        "functions": (("list", ("int", 1, 4), 1, 4), (1, 2, 3, 4)),  # function codes that the unit knows
+        "holes": (("list", _HOLE, 0, 32), ()),  # addresses that no read may touch, points between them or not
         "comm_loss_ms": (("int", 0, 3600000), 0),  # the unit acts when it is not asked for so long; 0: it does not
         "points": (("list", _POINT, 1, 200), REQUIRED),
     },
@@ -218,7 +229,7 @@ def _mistake(value, rule):
 
 
 def _check_list(value, rule, path, errors):
-    if not isinstance(value, list) or not rule[2] <= len(value) <= rule[3]:
+    if not isinstance(value, (list, tuple)) or not rule[2] <= len(value) <= rule[3]:
         errors.append("%s: found %s, allowed a list of %d..%d" % (path, shown(value), rule[2], rule[3]))
         return []
     return [check(item, rule[1], "%s[%d]" % (path, i), errors) for i, item in enumerate(value)]

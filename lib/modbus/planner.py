@@ -1,8 +1,8 @@
 """Makes a poll plan: points of the units merged into reads, with the bus time they need; splits reads later.
 
 Points of one unit, function and period become one read as long as the hole between them is
-at most `max_gap` registers (16 times as many coils) and the read stays within `max_registers`
-(16 times as many coils, at most 2000). The time on the wire is computed before anything is
+at most `max_gap` registers (16 times as many coils), contains none of the unit's `holes`, and the
+read stays within `max_registers` (16 times as many coils, at most 2000). The time on the wire is computed before anything is
 polled; a plan that does not fit is refused with the numbers.
 
 Loaded by modbus.plan when it is needed, and released by the application after the start.
@@ -28,7 +28,8 @@ def fill(plan, units, frames):
         unit = _unit(config, len(plan.units))
         plan.units.append(unit)
         for fc, period_ms, points in _classes(config["points"]):
-            _merge(plan, unit, fc, period_ms, points, frames)
+            holes = [hole for hole in config.get("holes", ()) if hole["fc"] == fc]
+            _merge(plan, unit, fc, period_ms, points, holes, frames)
     if not plan.reads:
         raise PlanError("%s: found no point, allowed at least 1" % plan.line.name)
     _check(plan)
@@ -58,7 +59,7 @@ def _classes(points):
     return [(key[0], key[1], sorted(classes[key], key=lambda point: point["address"])) for key in sorted(classes)]
 
 
-def _merge(plan, unit, fc, period_ms, points, frames):
+def _merge(plan, unit, fc, period_ms, points, holes, frames):
     frame = None if frames else _NO_FRAME
     scale = 16 if fc <= 2 else 1
     limit = min(unit.max_registers * scale, 2000)
@@ -68,7 +69,10 @@ def _merge(plan, unit, fc, period_ms, points, frames):
         address = point["address"]
         after = address + _WORDS[point["type"]]
         if run and (
-            address - end > unit.max_gap * scale or after - start > limit or (unit.unit_id, fc, address) in plan.splits
+            address - end > unit.max_gap * scale
+            or after - start > limit
+            or (unit.unit_id, fc, address) in plan.splits
+            or _touches(holes, end, address)
         ):
             _add_points(plan, unit, fc, start, end - start, period_ms, run, frame)
             run = []
@@ -77,6 +81,11 @@ def _merge(plan, unit, fc, period_ms, points, frames):
         run.append(point)
         end = max(end, after)
     _add_points(plan, unit, fc, start, end - start, period_ms, run, frame)
+
+
+def _touches(holes, start, end):
+    """True if an address from `start` to before `end` is one that the unit does not have."""
+    return any([hole["address"] < end and hole["address"] + hole.get("count", 1) > start for hole in holes])
 
 
 def _add_points(plan, unit, fc, address, count, period_ms, points, frame):
