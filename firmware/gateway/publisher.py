@@ -65,6 +65,7 @@ class Publisher:
         self._sent_at = 0
         self._read_to = None  # log position behind the last frame that is in it as a whole
         # The frame that is being taken in
+        self.unreadable = None  # why the log's next block cannot be read
         self._block = None
         self._rows = None
         self._row = None  # the row that is next
@@ -179,10 +180,16 @@ class Publisher:
         return True
 
     def _next_frame(self):
-        payload = self._log.read()
+        payload = None if self.unreadable else self._log.read()
         if payload is None:
             return False
-        self._block = Block(payload)
+        try:
+            self._block = Block(payload)
+        except ValueError as error:
+            # Newer firmware wrote it and was taken back. It stays, and all behind it, until newer firmware is there.
+            self.unreadable = str(error)
+            print("flash log: %s; nothing from there on is published until the firmware is as new" % error)
+            return False
         self._rows = iter(self._block)
         self._row = next(self._rows, None)
         self._number = (self._log.frame_seq_hi << 30) + self._log.frame_seq_lo

@@ -388,3 +388,25 @@ def test_a_full_log_gives_up_the_oldest_and_the_rest_arrives_in_order():
     tops = [samples(payload, KINDS)[0] for payload in box.session.batches()]
     assert sum(top[5] for top in tops) == len(values)
     assert tops[-1][4] + tops[-1][5] == 4000
+
+
+def test_a_block_of_newer_firmware_is_kept_and_told_and_nothing_overtakes_it():
+    """As after a downgrade: what was written before is published, the rest waits for firmware that can read it."""
+    box = Box()
+    box.sample(1)
+    box.clock.advance_ms(1000)
+    box.recorder.write()
+    box.log.append(b"\x03" + bytes(30), 4)
+    box.sample(2)
+    box.clock.advance_ms(1000)
+    box.recorder.write()
+    for _ in range(2):
+        box.settle()
+        box.session.deliver()
+        assert box.publisher.unreadable == "record block: not of version 1 to 2"
+        position = box.publisher.acknowledged()
+        if position is not None:
+            box.log.ack(position)
+        assert box.values() in ([(1, 1)], [])
+        assert box.log.depth() == 5
+        box.restart()
