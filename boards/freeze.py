@@ -22,3 +22,4 @@ package(
     opt=3,
 )
 module("main.py", base_path="../firmware", opt=3)
+module("wiring.py", base_path="../firmware", opt=3)

@@ -12,10 +12,10 @@ _STARTERS = (
 def unload(name):
     """Forget module `name` ("package.module"); objects made by its classes live on."""
     sys.modules.pop(name, None)
-    package, _, module = name.rpartition(".")
-    package = sys.modules.get(package)
-    if package and hasattr(package, module):
-        delattr(package, module)
+    at = name.rfind(".")
+    package = sys.modules.get(name[: max(at, 0)])
+    if package and hasattr(package, name[at + 1 :]):
+        delattr(package, name[at + 1 :])
 
 
 def starters():

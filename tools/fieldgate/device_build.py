@@ -47,6 +47,7 @@ DEVICE_PACKAGES = {
     "umodbus": ("__init__.py", "version.py", "const.py", "typing.py", "functions.py"),
 }
 PLAIN_FILES = ("boot.py", "main.py")
+ROOT_MODULES = ("wiring.py",)  # beside them, compiled
 
 
 class BuildError(Exception):
@@ -106,6 +107,8 @@ def read_board(name: str) -> Board:
     if port == "linux":
         return Board(name, port, HOST_ARCHITECTURES.get(platform.machine()))
     shared = SHARED.get(data.get("NET", {}).get("kind"), ())
+    if "spi_nor" in data.get("FLASH", {}):
+        shared += ("spi_nor.py",)
     return Board(name, port, machine_code(name) or ARCHITECTURES[port], shared)
 
 
@@ -126,6 +129,7 @@ def list_sources(board: Board) -> list[Source]:
     """All files of the board's tree. Raises BuildError when a part is missing."""
     sources = [Source("board.py", ROOT / "boards" / board.name / "board.py", False)]
     sources += [Source(name, ROOT / "firmware" / name, False) for name in PLAIN_FILES]
+    sources += [compiled_source(name, ROOT / "firmware" / name) for name in ROOT_MODULES]
     packages = sorted(path for path in (ROOT / "lib").iterdir() if (path / "__init__.py").is_file())
     packages += [ROOT / "firmware" / "gateway", ROOT / "firmware" / "console"]
     packages += [ROOT / "firmware" / "ports" / board.port]

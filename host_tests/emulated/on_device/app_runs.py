@@ -9,6 +9,7 @@ import gc
 import time
 
 PINNED_FILES = 16
+START_THRESHOLD_BYTES = 8192  # as main.py has it
 WRITE_US = 265  # sending 200 bytes through the emulated Wi-Fi chip
 
 
@@ -107,9 +108,9 @@ class Led:
 
 
 class Parts:
-    """The hardware of main.Parts, where it exists in the emulator."""
+    """The hardware of wiring.Parts, where it exists in the emulator."""
 
-    def __init__(self, ot):
+    def __init__(self, ot, it):
         import board
 
         from ports.rp2.clock import Clock
@@ -121,40 +122,47 @@ class Parts:
         self.net = Net()
         self.console = None
         self.rs485 = len(board.RS485)
+        self.reset_cause = "power"
         self.flash = open_flash({"pinned_files": PINNED_FILES})
         self.ports = [Rs485(board.RS485[bus["port"]], bus["baud"], bus["serial_format"]) for bus in ot["buses"]]
         self.watchdog = Watchdog()
+        self.reset_cause = "power"
 
 
 def run(seconds, saturated):
     """Start the application and let it work for `seconds`. Prints name and number of each figure."""
     figures = {"boot": free()}
     start = time.ticks_ms()
-    import main
 
-    figures["import_main_ms"] = time.ticks_diff(time.ticks_ms(), start)
-    ot, it = main.load()[:2]
-    figures["configured"] = free()
-    from gateway.app import Gateway, make_plans
+    def make_parts(ot, it):
+        figures["at_plans_ms"] = time.ticks_diff(time.ticks_ms(), start)
+        parts = Parts(ot, it)
+        figures["at_parts_ms"] = time.ticks_diff(time.ticks_ms(), start)
+        return parts
 
-    plans = make_plans(ot)
-    figures["planned"] = free()
-    if saturated:
-        for plan in plans:
-            for read in plan.reads:
-                read.period_ms = 1  # no plan would allow that
-    gateway = Gateway(Parts(ot), plans, ot, it)
-    del ot, it, plans
-    figures["started"] = free()
+    import wiring
+    from gateway import unload
+
+    gc.threshold(START_THRESHOLD_BYTES)
+    gateway, status = wiring.start(make_parts)
     figures["start_ms"] = time.ticks_diff(time.ticks_ms(), start)
+    del wiring
+    unload.starters()
     gc.threshold(-1)
+    figures["started"] = free()
+    bus = gateway.buses[0]
+    if saturated:
+        for read in bus.plan.reads:
+            read.period_ms = 1  # no plan would allow that
+    first = [0, 0]
+    gateway.tap = lambda read, quality, data, nbytes: first[0] or first.__setitem__(0, time.ticks_ms())
     try:
         asyncio.run(asyncio.wait_for(gateway.run(), seconds))
     except asyncio.TimeoutError:
         pass
     figures["running_low"] = gc.mem_free()
     figures["running"] = free()
-    bus = gateway.buses[0]
+    figures["first_poll_ms"] = time.ticks_diff(first[0], start)
     stats = bus.stats()
     for name in ("requests", "replies", "timeouts", "crc_errors", "efficiency_permille", "skipped"):
         figures[name] = stats[name]
