@@ -33,6 +33,14 @@ def test_neighbours_share_a_read_up_to_the_gap_limit():
     assert reads([point(0, "float32"), point(1), point(0)], max_gap=0) == [(3, 0, 2, 1000, 3)]  # they overlap
 
 
+def test_no_read_touches_a_hole_of_the_unit():
+    points = [point(0), point(4), point(6), point(9)]
+    assert reads(points) == [(3, 0, 10, 1000, 4)]
+    assert reads(points, holes=[{"fc": 3, "address": 5}]) == [(3, 0, 5, 1000, 2), (3, 6, 4, 1000, 2)]
+    assert reads(points, holes=[{"fc": 3, "address": 1, "count": 3}]) == [(3, 0, 1, 1000, 1), (3, 4, 6, 1000, 3)]
+    assert reads(points, holes=[{"fc": 4, "address": 5}, {"fc": 3, "address": 10}]) == [(3, 0, 10, 1000, 4)]
+
+
 def test_a_read_keeps_the_units_limit_and_cuts_no_point():
     points = [point(2 * i, "float32") for i in range(10)]
     assert reads(points, max_registers=7) == [(3, 6 * i, 6, 1000, 3) for i in range(3)] + [(3, 18, 2, 1000, 1)]
