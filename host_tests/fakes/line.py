@@ -1,8 +1,8 @@
 """An RS-485 line in virtual time: the port of the client, the wire, the units and their faults.
 
 The wire is computed lazily from the clock: bytes that were sent or answered are due at times, half a bit
-before their end, as a UART hands them over; `available` and `receive_into` show what is due by now. Every frame of the client is recorded
-with begin, end and the silence before it, so a test can judge gaps and gate.
+before their end, as a UART hands them over; `available` and `receive_into` show what is due by now. Every
+frame of the client is recorded with begin, end and the silence before it, so a test can judge gaps and gate.
 
 Faults, each with its physical effect:
   Unit.dead            no answer

@@ -4,11 +4,13 @@ Expected values: golden frames as published by device vendors and users (sources
 definition (Modbus over serial line V1.02, 6.2.2) written out bit by bit, and arithmetic on the standard's times.
 """
 
+from array import array
+
 from line import crc16 as defined_crc
 from line import sealed
 from modbus import adu, plain, reply
 from modbus.codes import CRC, TIMEOUT, WRONG_REPLY, quality_name
-from modbus.crc import TABLE, crc16, move, pick, seal, sound
+from modbus.crc import TABLE, crc16, move, onward, pick, seal, settle, sound
 from modbus.crc import whole as fast_whole
 from modbus.line import Line
 from rig import Rand
@@ -54,8 +56,6 @@ def test_crc_is_the_defined_one_fast_and_plain():
 
 
 def test_fast_move_and_pick_do_what_the_plain_ones_do():
-    from array import array
-
     rand = Rand(8)
     for _ in range(300):
         source = bytes(rand(256) for _ in range(40))
@@ -113,6 +113,28 @@ def test_times_of_a_line():
             raise RuntimeError("accepted %s %s" % bad)
         except ValueError as error:
             assert "found" in str(error) and "allowed" in str(error)
+
+
+def test_fast_settle_and_onward_do_what_the_plain_ones_do():
+    rand = Rand(8)
+    fast = [array("i", bytes(4 * n)) for n in (10, 5, 192)]
+    slow = [array("i", bytes(4 * n)) for n in (10, 5, 192)]
+    fast[1][4] = slow[1][4] = 1750
+    least = 0
+    for _ in range(300):
+        latency = -1 if rand(4) == 0 else rand(60000)
+        values = (rand(90000), rand(50), latency, least, rand(255), rand(0x3FFFFFFF))
+        least = settle(fast[0], fast[1], fast[2], *values)
+        assert least == plain.settle(slow[0], slow[1], slow[2], *values)
+        assert fast == slow, (fast, slow)
+    for _ in range(300):
+        due = (0x3FFFFF00 + rand(512)) & 0x3FFFFFFF  # around the wrap
+        now = (due + rand(400) - 200) & 0x3FFFFFFF
+        tables = [[array("i", (0, -1)), array("i", (0, due))] for _ in range(2)]
+        period = 1 + rand(150)
+        fast, slow = tables
+        assert onward(fast[0], fast[1], 1, period, now) == plain.onward(slow[0], slow[1], 1, period, now)
+        assert fast == slow
 
 
 def test_whole_reply_is_known_at_once_fast_and_plain():

@@ -1,12 +1,13 @@
 """What happened on a line: counters, latency, bus time, and the last transactions.
 
 Preallocated; counters wrap at 2^30, as the ticks do. `note` is called once per transaction, so it
-is one long function instead of many short ones: calls are what costs on a small board.
+does the good case in one call of machine code: bytecode is what costs on a small board.
 """
 
 from array import array
 
 from modbus.codes import CRC, EXCEPTION, GOOD, TIMEOUT, const
+from modbus.crc import settle
 
 REQUESTS = const(0)
 REPLIES = const(1)
@@ -20,21 +21,31 @@ NAMES = ("requests", "replies", "timeouts", "crc_errors", "wrong_replies", "exce
 _MASK = const(0x3FFFFFFF)
 _RING = const(64)
 _LIMIT_US = const(0x10000000)
-_LATENCIES = const(64)
+_MAX = const(7)  # places in Tally.counts and Evidence._sums; modbus.native.settle knows them too
+_SUM = const(8)
+_N = const(9)
+_BUSY = const(0)
+_IDEAL = const(1)
+_LOST = const(2)
+_ROW = const(3)
+_T35 = const(4)
 
 
 class Tally:
     """Counters and latency of one unit; `counts` is indexed by REQUESTS and so on."""
 
     def __init__(self):
-        self.counts = array("i", bytes(4 * len(NAMES)))
-        self.max_us = 0
-        self.sum_us = 0  # of the last 32 to 64 latencies
-        self.n = 0
+        self.counts = array("i", bytes(4 * 10))  # behind the counters: largest latency, sum and number of latencies
+
+    @property
+    def max_us(self):
+        """Largest latency in us."""
+        return self.counts[_MAX]
 
     def mean_us(self):
-        """Mean latency in us, 0 while nothing was counted."""
-        return max(0, self.sum_us // self.n) if self.n else 0
+        """Mean latency in us of the last 32 to 64 answers, 0 while nothing was counted."""
+        c = self.counts
+        return max(0, c[_SUM] // c[_N]) if c[_N] else 0
 
 
 class Evidence:
@@ -43,58 +54,48 @@ class Evidence:
     def __init__(self, t35_us, units):
         self.tallies = [Tally() for _ in units]
         self.exceptions = [0] * 12  # by exception code; others at 0
-        self._t35_us = t35_us
-        self._busy_us = 0
         self._busy_ms = 0
-        self._ideal_us = 0
-        self._lost_us = 0
-        self._end_ms = array("i", bytes(4 * _RING))
-        self._took_us = array("i", bytes(4 * _RING))
-        self._what = array("H", bytes(2 * _RING))
-        self._at = 0
+        # us since the last fold: busy; of good transactions, and how much later than allowed these began; then the
+        # next row, and t3.5
+        self._sums = array("i", (0, 0, 0, 0, t35_us))
+        self._rows = array("i", bytes(4 * 3 * _RING))  # end in ticks_ms, duration in us, quality << 8 | group
 
     def note(self, read, quality, took_us, lost_us, latency_us, watched, end_ms):
         """One transaction has ended at end_ms, took_us after its request was sent.
 
         lost_us: by how much its request was later than t3.5 allowed. latency_us: for good ones;
-        watched: it was measured, else the reply was there at the first look and may have come earlier.
+        watched: it was measured, else the reply was there at the first look and may have come earlier:
+        then the next look is earlier, as a late one would prove itself right for ever.
         """
         unit = read.unit
-        tally = self.tallies[unit.index]
-        c = tally.counts
-        c[REQUESTS] = (c[REQUESTS] + 1) & _MASK
-        busy_us = took_us + self._t35_us
+        c = self.tallies[unit.index].counts
+        sums = self._sums
         if quality == GOOD:
-            c[REPLIES] = (c[REPLIES] + 1) & _MASK
-            n = tally.n
-            least = unit.latency_min_us
-            if not watched:
-                # Look earlier the next time: a late look would prove itself right for ever.
-                least = (least * 3) >> 2
-            elif latency_us < least or not n:
-                least = latency_us
-            else:
-                least += (latency_us - least) >> 4
-            unit.latency_min_us = least
-            if latency_us > tally.max_us:
-                tally.max_us = latency_us
-            if n == _LATENCIES:
-                n >>= 1
-                tally.sum_us >>= 1
-            tally.n = n + 1
-            tally.sum_us += latency_us
-            self._ideal_us += busy_us
-            self._lost_us += lost_us
+            unit.latency_min_us = settle(
+                c,
+                sums,
+                self._rows,
+                took_us,
+                lost_us,
+                latency_us if watched else -1,
+                unit.latency_min_us,
+                read.group,
+                end_ms,
+            )
+            if sums[_ROW]:
+                return
         else:
+            c[REQUESTS] = (c[REQUESTS] + 1) & _MASK
             self._note_failure(c, quality)
-        self._busy_us += busy_us
-        if self._busy_us > _LIMIT_US or self._ideal_us > _LIMIT_US:
+            sums[_BUSY] += took_us + sums[_T35]
+            i = sums[_ROW]
+            sums[_ROW] = (i + 1) & (_RING - 1)
+            i *= 3
+            self._rows[i] = end_ms
+            self._rows[i + 1] = took_us
+            self._rows[i + 2] = quality << 8 | read.group
+        if sums[_BUSY] > _LIMIT_US or sums[_IDEAL] > _LIMIT_US:
             self._fold()
-        i = self._at
-        self._end_ms[i] = end_ms
-        self._took_us[i] = took_us
-        self._what[i] = quality << 8 | read.group
-        self._at = (i + 1) & (_RING - 1)
 
     def _note_failure(self, c, quality):
         if quality >= EXCEPTION:
@@ -116,12 +117,13 @@ class Evidence:
         c[RETRIES] = (c[RETRIES] + 1) & _MASK
 
     def _fold(self):
-        """Keep sums of us below 2^30."""
-        self._busy_ms = (self._busy_ms + self._busy_us // 1000) & _MASK
-        self._busy_us %= 1000
-        if self._ideal_us > _LIMIT_US:
-            self._ideal_us >>= 1
-            self._lost_us >>= 1
+        """Keep sums of us below 2^30; seen to after every 64 transactions and after each failed one."""
+        sums = self._sums
+        self._busy_ms = (self._busy_ms + sums[_BUSY] // 1000) & _MASK
+        sums[_BUSY] %= 1000
+        if sums[_IDEAL] > _LIMIT_US:
+            sums[_IDEAL] >>= 1
+            sums[_LOST] >>= 1
 
     # --- for reading (allocates)
 
@@ -136,11 +138,12 @@ class Evidence:
 
     def efficiency_permille(self):
         """Time that good transactions needed, of the time that they took."""
-        total = self._ideal_us + self._lost_us
-        return self._ideal_us * 1000 // total if total else 1000
+        ideal, lost = self._sums[_IDEAL], self._sums[_LOST]
+        return ideal * 1000 // (ideal + lost) if ideal + lost else 1000
 
     def rows(self):
         """The last 64 transactions, oldest first: (end in ticks_ms, group, quality, duration in us)."""
         n = min(self.totals()[REQUESTS], _RING)
-        order = [(self._at - n + k) % _RING for k in range(n)]
-        return [(self._end_ms[i], self._what[i] & 0xFF, self._what[i] >> 8, self._took_us[i]) for i in order]
+        rows = self._rows
+        order = [(self._sums[_ROW] - n + k) % _RING * 3 for k in range(n)]
+        return [(rows[i], rows[i + 2] & 0xFF, rows[i + 2] >> 8, rows[i + 1]) for i in order]

@@ -71,3 +71,59 @@ def pick(ready: ptr32, deadline: ptr32, rank: ptr8, n: int, now: int) -> int:  #
     if best >= 0:
         return best
     return -1 - wait
+
+
+@micropython.viper
+def settle(
+    counts: ptr32,  # noqa: F821
+    sums: ptr32,  # noqa: F821
+    rows: ptr32,  # noqa: F821
+    took: int,
+    lost: int,
+    latency: int,
+    least: int,
+    group: int,
+    end: int,
+) -> int:
+    """Account for one good transaction: see modbus.evidence for the places. Returns the least latency from now on.
+
+    latency: -1 if it was not watched. Times in us but for `end`, which is in ticks_ms.
+    """
+    counts[0] = (counts[0] + 1) & 0x3FFFFFFF
+    counts[1] = (counts[1] + 1) & 0x3FFFFFFF
+    n: int = counts[9]
+    if latency < 0:
+        latency = least
+        least = (least * 3) >> 2
+    elif latency < least or n == 0:
+        least = latency
+    else:
+        least += (latency - least) >> 4
+    if latency > counts[7]:
+        counts[7] = latency
+    if n == 64:
+        n = 32
+        counts[8] = counts[8] >> 1
+    counts[9] = n + 1
+    counts[8] += latency
+    sums[0] += took + sums[4]
+    sums[1] += took + sums[4]
+    sums[2] += lost
+    i: int = sums[3]
+    sums[3] = (i + 1) & 63
+    i *= 3
+    rows[i] = end
+    rows[i + 1] = took
+    rows[i + 2] = group
+    return least
+
+
+@micropython.viper
+def onward(ready: ptr32, deadline: ptr32, i: int, period: int, now: int) -> int:  # noqa: F821
+    """Set read i to its next grid point. Returns 0, or 1 with nothing changed if polls would be left out."""
+    due: int = deadline[i] & 0x3FFFFFFF
+    if ((now - due + 0x20000000) & 0x3FFFFFFF) - 0x20000000 >= period:
+        return 1
+    ready[i] = due
+    deadline[i] = (due + period) & 0x3FFFFFFF
+    return 0

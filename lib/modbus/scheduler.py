@@ -25,7 +25,7 @@ never can be clear: then the unit is called silent.
 from array import array
 
 from modbus.codes import BUS_BACK, EVENT_BUS_FAULT, UNIT_BACK, UNIT_SILENT, const
-from modbus.crc import pick
+from modbus.crc import onward, pick
 
 FAIL_LIMIT = const(2)
 SUSPECT_LIMIT = const(3)
@@ -169,12 +169,7 @@ class Scheduler:
             self._recover(health, now)
         health.fails = 0
         health.since_ms = now
-        due = self.deadline[i]
-        period = self.plan.reads[i].period_ms
-        if self._diff(now, due) < period:
-            self.ready[i] = due
-            self.deadline[i] = self._add(due, period)
-        else:
+        if onward(self.ready, self.deadline, i, self.plan.reads[i].period_ms, now):
             self._advance(i, now)
 
     def _recover(self, health, now):
