@@ -11,6 +11,7 @@ from flashlog.records import EVENT, SAMPLE, TIME_MARK, Block
 from gateway import schema as schemas
 from gateway import sparkplug_births as births
 from gateway.clock import uptime_ms
+from gateway.errors import ConfigError
 from gateway.layouts import layouts_of
 from uplink import sparkplug as spb
 from uplink.points import byte_at, load_words
@@ -23,6 +24,16 @@ METRICS_PER_STEP = 4
 REBIRTH_MS = 2000  # least time between two that were asked for
 
 _PREFIX = "spBv1.0/"
+
+
+def make(gateway, base, it, texts):
+    """The publisher of `gateway`, which has its session; texts: of the schema's groups. Raises ConfigError."""
+    mistakes = births.too_many(texts)
+    if mistakes:
+        raise ConfigError(mistakes)
+    names = it["publish"]["sparkplug"]
+    names = (names["group"] or it["place"]["site"], names["node"] or it["box"], names["host"])
+    return SparkplugPublisher(gateway.log, gateway.session, gateway.clock, gateway.uptime, gateway.boot, base, names)
 
 
 class SparkplugPublisher:
@@ -45,6 +56,7 @@ class SparkplugPublisher:
         self._place = memoryview(bytes(2))  # load_words asks for the place of each row
         self.notice = None  # (topic, text), retained, as of Publisher
         self.skipped = 0  # records of a boot that never learned the time, or of a schema that is not kept any more
+        self.unreadable = None  # why the log's next block cannot be read
         self.births = 0
         self._bd_seq = -1
         self._seq = 0
@@ -273,10 +285,15 @@ class SparkplugPublisher:
         return True
 
     def _next_frame(self):
-        payload = self._log.read()
+        payload = None if self.unreadable else self._log.read()
         if payload is None:
             return False
-        self._block = Block(payload)
+        try:
+            self._block = Block(payload)
+        except ValueError as error:  # newer firmware wrote it and was taken back: as in Publisher
+            self.unreadable = str(error)
+            print("flash log: %s; nothing from there on is published until the firmware is as new" % error)
+            return False
         self._rows = iter(self._block)
         self._number = (self._log.frame_seq_hi << 30) + self._log.frame_seq_lo
         self._position = self._log.position()
@@ -365,7 +382,10 @@ class SparkplugPublisher:
                 payload = self._log.read()
                 if payload is None:
                     break
-                block = Block(payload)
+                try:
+                    block = Block(payload)
+                except ValueError:
+                    break
                 rows = iter(block)
         self._marks = (boot, zero)
         self._log.rewind()
