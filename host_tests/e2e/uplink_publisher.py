@@ -78,6 +78,7 @@ def on_ack(token):
 session.on_state = on_state
 session.on_ack = on_ack
 payload = bytearray(size)
+topic = plan.get("topic", "test/data")
 sent = plan.get("start", 0)
 end = sent + count
 hold_us = cpu_s = secure_us = secure_cpu_s = 0
@@ -96,7 +97,7 @@ while (
             break
         last = clock.ticks_ms()
         payload[:8] = b"%08d" % sent
-        expected.append(session.publish("test/data", payload))
+        expected.append(session.publish(topic, payload))
         sent += 1
     state = session.state
     more = session.service()

@@ -1,82 +1,53 @@
-"""`python -m fieldgate.bench_uplink`: the session beside umqtt.simple in the same run, and payload sizes.
+"""`python -m fieldgate.bench_uplink`: the session beside other MQTT clients in the same run, bytes, payloads.
 
-Promises: the same broker, payloads (200 B, QoS 1) and runtime for both; round trips through the tests' fault proxy,
+Promises: the same broker, payloads (200 B, QoS 1) and runtime for all; round trips through the tests' fault proxy,
 which delays each way; sizes of all formats on the same 60 x 8 values. Figures of this machine, nothing else.
+    --umqtt FOLDER     also with the umqtt.simple of micropython-lib (folder that holds umqtt/simple.py)
+    --mqtt-as FOLDER   also beside mqtt_as (folder that holds mqtt_as/__init__.py)
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import os
+import socket
 import struct
 import subprocess
 import sys
 import tempfile
+import time as pause
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fieldgate.broker import Broker, BrokerError
+from fieldgate.bench_peers import ROOT, mqtt_as_rate, on_device, umqtt_rate
+from fieldgate.broker import Broker, BrokerError, find_mosquitto, free_port
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+HOST = "127.0.0.1"
 PUBLISHER = ROOT / "host_tests" / "e2e" / "uplink_publisher.py"
 SIZE_BYTES = 200
-UMQTT = """
-import sys, time
-from umqtt.simple import MQTTClient
-port, count, size = [int(word) for word in sys.argv[1:]]
-client = MQTTClient("bench", "127.0.0.1", port, keepalive=60)
-client.connect()
-hold = 0
-payload = bytes(size)
-began = time.ticks_ms()
-for _ in range(count):
-    started = time.ticks_us()
-    client.publish("test/data", payload, False, 1)
-    hold = max(hold, time.ticks_diff(time.ticks_us(), started))
-print(count * 1000 / time.ticks_diff(time.ticks_ms(), began), hold)
-client.disconnect()
-"""
+TOPIC = "acme/lyon/press-shop/line-1/cell-3/press-7/data"  # of the reference configuration
+sys.path.insert(0, str(ROOT / "host_tests" / "e2e"))
 
 
-def on_device(*arguments: str, told: str = "") -> str:
-    """Run the Unix port of MicroPython with the device's modules; returns the last line printed."""
-    paths = [".frozen", *(str(ROOT / each) for each in ("lib", "firmware", "build/device"))]
-    run = subprocess.run(
-        [str(Path(sys.prefix) / "bin" / "micropython"), "-X", "heapsize=320K", *arguments],
-        env={**os.environ, "MICROPYPATH": ":".join(paths)},
-        input=told,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    if run.returncode:
-        raise RuntimeError(run.stdout + run.stderr)
-    return run.stdout.splitlines()[-1]
-
-
-def session_rate(port: int, count: int) -> tuple[float, float]:
-    """(messages per second from the first attempt to the last PUBACK, longest hold in ms)."""
-    plan = {"ports": [port], "count": count, "size": SIZE_BYTES, "give_up_ms": 200000}
-    result = json.loads(on_device(str(PUBLISHER), told=json.dumps(plan) + "\n"))
+def session(port: int, count: int, size: int = SIZE_BYTES, first: Path | None = None, **more: Any) -> dict[str, Any]:
+    """What the publisher of the tests measured; every message acknowledged over one connection."""
+    plan = {"ports": [port], "count": count, "size": size, "give_up_ms": 200000, **more}
+    result: dict[str, Any] = json.loads(on_device(str(PUBLISHER), told=json.dumps(plan) + "\n", first=first))
     assert result["acked"] == count and result["connects"] == 1, result
+    return result
+
+
+def session_rate(port: int, count: int, first: Path | None = None, **more: Any) -> tuple[float, float]:
+    """(messages per second from the first attempt to the last PUBACK, longest hold in ms)."""
+    result = session(port, count, first=first, **more)
     return count * 1000 / result["took_ms"], result["hold_max_us"] / 1000
-
-
-def umqtt_rate(port: int, count: int) -> tuple[float, float]:
-    """The same for umqtt.simple as it is; a publish call holds the loop until its PUBACK is there."""
-    with tempfile.NamedTemporaryFile("w", suffix=".py") as program:
-        program.write(UMQTT)
-        program.flush()
-        rate, hold_us = on_device(program.name, str(port), str(count), str(SIZE_BYTES)).split()
-    return float(rate), float(hold_us) / 1000
 
 
 @contextmanager
 def delayed(broker_port: int, round_trip_ms: float) -> Iterator[Any]:
     """The fault proxy of the tests, used for its delay."""
-    sys.path.insert(0, str(ROOT / "host_tests" / "e2e"))
     from fault_proxy import FaultProxy  # type: ignore[import-not-found]
 
     with FaultProxy(broker_port) as proxy:
@@ -84,29 +55,112 @@ def delayed(broker_port: int, round_trip_ms: float) -> Iterator[Any]:
         yield proxy
 
 
-def rates() -> Iterator[str]:
+@contextmanager
+def tls_broker(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """mosquitto with a TLS listener: (port, settings for the session)."""
+    from certificates import Authority  # type: ignore[import-not-found]
+
+    program = find_mosquitto()
+    if program is None:
+        raise BrokerError("mosquitto is not installed (Debian: apt install mosquitto)")
+    ca = Authority(folder, "bench")
+    server = ca.issue("server", [HOST])
+    port = free_port()
+    config = folder / "tls.conf"
+    config.write_text(
+        f"user root\nlistener {port} {HOST}\nallow_anonymous true\nmax_inflight_messages 0\n"
+        f"cafile {ca.pair.cert}\ncertfile {server.cert}\nkeyfile {server.key}\n"
+    )
+    process = subprocess.Popen([program, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_open(port)
+        yield port, {"ca": str(ca.pair.der), "cert": None, "key": None, "server_name": None}
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def wait_open(port: int) -> None:
+    """Until something listens there. Raises BrokerError."""
+    for _ in range(200):
+        try:
+            socket.create_connection((HOST, port), 1).close()
+            return
+        except OSError:
+            pause.sleep(0.05)
+    raise BrokerError(f"nothing opened port {port}")
+
+
+def figure(rate: tuple[float, float]) -> str:
+    return f"{rate[0]:7.1f} ({rate[1]:.1f} ms)"
+
+
+def rates(umqtt: Path | None, mqtt_as: Path | None) -> Iterator[str]:
     """Lines of the table of rates."""
-    with tempfile.TemporaryDirectory() as folder, Broker(Path(folder)) as broker:
+    with tempfile.TemporaryDirectory() as name, Broker(Path(name) / "plain") as broker:
+        folder = Path(name)
         yield f"QoS 1, {SIZE_BYTES} B, {broker.kind}; messages per second (longest hold of the loop)"
         for round_trip_ms, many, few in ((0, 40000, 100), (50, 1500, 60)):
-            if round_trip_ms:
-                with delayed(broker.port, round_trip_ms) as proxy:
-                    ours, theirs = session_rate(proxy.port, many), umqtt_rate(proxy.port, few)
-            else:
-                ours, theirs = session_rate(broker.port, many), umqtt_rate(broker.port, few)
-            yield (
-                f"  {round_trip_ms:2d} ms round trip: session {ours[0]:7.0f} ({ours[1]:.1f} ms), "
-                f"umqtt.simple {theirs[0]:5.1f} ({theirs[1]:.1f} ms), {ours[0] / theirs[0]:.0f} times"
-            )
-        with delayed(broker.port, 0) as proxy:
-            session_rate(proxy.port, 1000)
-            ours_bytes, ours_chunks = proxy.bytes[0], proxy.chunks[0]
-        with delayed(broker.port, 0) as proxy:
-            umqtt_rate(proxy.port, 100)
-            yield (
-                f"  bytes to the broker per message: session {ours_bytes / 1000:.0f}, umqtt.simple "
-                f"{proxy.bytes[0] / 100:.0f}; pieces: {ours_chunks / 1000:.2f} and {proxy.chunks[0] / 100:.2f}"
-            )
+            with delayed(broker.port, round_trip_ms) as proxy:
+                port = proxy.port if round_trip_ms else broker.port
+                ours, theirs = session_rate(port, many), umqtt_rate(port, few, SIZE_BYTES)
+                label = f"  {round_trip_ms:2d} ms round trip: "
+                yield f"{label}session over umqtt.simple 1.3.4      {figure(ours)}"
+                yield f"{label}umqtt.simple 1.3.4                   {figure(theirs)}, {ours[0] / theirs[0]:.0f} times"
+                if umqtt:
+                    ours, theirs = session_rate(port, many, umqtt), umqtt_rate(port, few, SIZE_BYTES, umqtt)
+                    yield f"{label}session over {umqtt.name[:24]:24s}{figure(ours)}"
+                    yield f"{label}{umqtt.name[:24]:37s}{figure(theirs)}, {ours[0] / theirs[0]:.0f} times"
+                for tasks in (1, 8, 16) if mqtt_as else ():
+                    theirs = mqtt_as_rate(port, few * 4, SIZE_BYTES, tasks, mqtt_as)  # type: ignore[arg-type]
+                    yield f"{label}mqtt_as, {tasks:2d} tasks                    {figure(theirs)}"
+        with tls_broker(folder / "tls") as (tls_port, tls):
+            for round_trip_ms, many in ((0, 20000), (50, 1500)):
+                with delayed(tls_port, round_trip_ms) as proxy:
+                    result = session(proxy.port if round_trip_ms else tls_port, many, tls=tls)
+                    yield (
+                        f"  {round_trip_ms:2d} ms round trip: session, TLS 1.2 with P-256      "
+                        f"{figure((many * 1000 / result['took_ms'], result['hold_max_us'] / 1000))}, handshake: "
+                        f"{result['steps']} steps, longest {result['secure_max_us'] / 1000:.1f} ms"
+                    )
+            yield from wire(broker.port, tls_port, tls)
+        if not umqtt:
+            yield "  not run: umqtt.simple of micropython-lib (--umqtt FOLDER)"
+        if not mqtt_as:
+            yield "  not run: mqtt_as (--mqtt-as FOLDER)"
+
+
+def wire(plain_port: int, tls_port: int, tls: dict[str, Any]) -> Iterator[str]:
+    """Lines of the bytes that TCP carries: a connection by itself, then per batch of 60 x 8 samples."""
+    batches = 200
+    small, raw = reference_batches()
+    yield f"Bytes in TCP, batches of 60 samples x 8 float32 on a topic of {len(TOPIC)} B"
+    kinds: tuple[tuple[str, int, dict[str, Any]], ...] = (
+        ("MQTT", plain_port, {}),
+        ("MQTT over TLS 1.2", tls_port, {"tls": tls}),
+    )
+    for label, port, more in kinds:
+        counts = {}
+        for size, count in ((small, 1), (small, 1 + batches), (raw, 1 + batches)):
+            with delayed(port, 0) as proxy:
+                session(proxy.port, count, size, None, topic=TOPIC, **more)
+                counts[size, count] = list(proxy.bytes), proxy.chunks[0]
+        start, chunks = counts[small, 1]
+        whole, whole_chunks = counts[small, 1 + batches]
+        per_sample = [(counts[size, 1 + batches][0][0] - start[0]) / batches / 60 for size in (small, raw)]
+        per_sample[1] -= (raw - small) / batches / 60  # the first batch of the short run was a small one
+        yield (
+            f"  {label:18s} to the broker per sample: {per_sample[0]:5.2f} quantised, {per_sample[1]:5.2f} raw; back "
+            f"{(whole[1] - start[1]) / batches:.1f} per batch; connection and first batch {sum(start)}; pieces per "
+            f"batch {(whole_chunks - chunks) / batches:.2f}"
+        )
+
+
+def reference_batches() -> tuple[int, int]:
+    """Bytes of a quantised and of a raw batch on the reference data."""
+    found = next(line for line in sizes() if "(default)" in line).split()
+    numbers = [int(word) for word in found if word.isdigit()]
+    return numbers[0], numbers[1]
 
 
 def sizes() -> Iterator[str]:
@@ -157,9 +211,18 @@ def _shortest(value: float) -> float:
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print all tables."""
+    arguments = argparse.ArgumentParser(description="The MQTT session beside other clients.")
+    arguments.add_argument("--umqtt", type=Path, metavar="FOLDER", help="holds another umqtt/simple.py")
+    arguments.add_argument("--mqtt-as", type=Path, metavar="FOLDER", help="holds mqtt_as/__init__.py")
+    given = arguments.parse_args()
+    for folder, inside in ((given.umqtt, "umqtt/simple.py"), (given.mqtt_as, "mqtt_as/__init__.py")):
+        if folder and not (folder / inside).is_file():
+            raise SystemExit(f"bench_uplink: {folder}: holds no {inside}")
     try:
-        for line in (*sizes(), *rates()):
+        for line in sizes():
+            print(line, flush=True)
+        for line in rates(given.umqtt, given.mqtt_as):
             print(line, flush=True)
     except (BrokerError, FileNotFoundError, RuntimeError) as error:
         raise SystemExit(f"bench_uplink: {error}") from None
