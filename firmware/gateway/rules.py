@@ -121,6 +121,15 @@ _NETWORK = (
     },
 )
 
+_SPARKPLUG = (
+    "map",
+    {
+        "group": (("or_null", ("topic", 32)), None),  # null: place.site
+        "node": (("or_null", ("topic", 32)), None),  # null: box
+        "host": (("or_null", ("topic", 32)), None),  # primary host that must be online
+    },
+)
+
 IT = (
     "map",
     {
@@ -151,7 +160,8 @@ IT = (
                     "batch_age_ms": (("int", 100, 60000), 1000),
                     "flush_ms": (("int", 50, 60000), 1000),
                     "telemetry_s": (("int", 1, 3600), 60),
-                    "payload": (("one", ("columns", "typed")), "columns"),  # lib/uplink/FORMAT.md
+                    "payload": (("one", ("columns", "typed", "sparkplug")), "columns"),  # see lib/uplink
+                    "sparkplug": (_SPARKPLUG, {}),
                     "backfill_bytes_per_s": (("int", 0, 1000000), 16384),  # 0: no limit
                     "latest_s": (("int", 0, 3600), 0),  # 0: off, as with the next one
                     "assets_s": (("int", 0, 86400), 3600),
