@@ -90,7 +90,12 @@ def build(gateway, parts, plans, ot, it):
     gateway.buses = []
     gateway.timekeeper = None  # where the time is asked for or TLS is used
     gateway.session = _make_session(gateway, parts.net, it, base)
-    gateway.publisher = Publisher(log, gateway.session, clock, base, publish)
+    if publish["payload"] == "sparkplug":
+        from gateway import sparkplug  # only where it is configured
+
+        gateway.publisher = sparkplug.make(gateway, base, it, group_texts(plans))
+    else:
+        gateway.publisher = Publisher(log, gateway.session, clock, base, publish)
     gateway.telemetry_ms = publish["telemetry_s"] * 1000
     gateway.buses = []
     gateway.ports = parts.ports
@@ -126,7 +131,12 @@ def _make_session(gateway, net, it, base):
         from gateway import secure
 
         net, gateway.timekeeper = secure.front(net, gateway.clock, it, gateway.buses)
-    session = Session(
+    make, topic_bytes = Session, len(base.encode()) + 48  # /latest/<name of a unit>/<group>
+    if it["publish"]["payload"] == "sparkplug":
+        from uplink.sparkplug_session import SparkplugSession as make  # only where it is configured
+
+        topic_bytes = 224
+    session = make(
         net,
         gateway.clock,
         random.getrandbits,
@@ -136,7 +146,7 @@ def _make_session(gateway, net, it, base):
             "user": mqtt["user"],
             "password": mqtt["password"],
             "keep_alive_s": mqtt["keep_alive_s"],
-            "topic_bytes": len(base.encode()) + 48,  # /latest/<name of a unit>/<group>
+            "topic_bytes": topic_bytes,
         },
     )
     session.set_last_will(base + "/status", telemetry.offline(gateway.who))
