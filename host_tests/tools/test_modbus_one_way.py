@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 GATE = "lib/modbus/gate.py"
 UART_MODULES = ("uart_rs485.py",)
+TERMINAL = "firmware/ports/linux/console.py"  # standard input may be a terminal; it opens nothing
 
 
 def names_of(source: str, attribute: str) -> Iterator[tuple[str, str]]:
@@ -48,12 +49,23 @@ def writes(place: str, source: str) -> list[str]:
             for function, before in names_of(source, "write")
             if function != "send"
         ]
+    if place == TERMINAL:
+        calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+        return [f"{place}:{call.lineno}: {ast.unparse(call)}" for call in calls if not only_standard_input(call)]
     found = []
     for node in ast.walk(ast.parse(source)):
         named = {ast.Name: "id", ast.Attribute: "attr", ast.alias: "name"}.get(type(node))
         if named and getattr(node, named) in ("UART", "termios"):
             found.append(f"{place}:{getattr(node, 'lineno', 0)}: {getattr(node, named)}")
     return found
+
+
+def only_standard_input(call: ast.Call) -> bool:
+    """True unless the call opens a file, or is one of termios for another descriptor than 0."""
+    name = ast.unparse(call.func)
+    if name.startswith("termios."):
+        return isinstance(call.args[0], ast.Constant) and call.args[0].value == 0
+    return name.rpartition(".")[2] != "open"
 
 
 def device_files(*folders: str) -> list[tuple[str, str]]:
@@ -98,4 +110,7 @@ def test_mutants_are_caught() -> None:
     port = "class Rs485:\n" + door + door.replace("send", "flash")
     assert len(writes("firmware/ports/rp2/uart_rs485.py", port)) == 1
     assert writes("firmware/gateway/x.py", "from machine import UART")
+    assert writes(TERMINAL, "import termios\ntermios.setraw(fd)")
+    assert writes(TERMINAL, "file = open('/dev/ttyUSB0', 'r+b')")
+    assert writes(TERMINAL, "import termios\ntermios.setraw(0)") == []
     assert writes("firmware/gateway/x.py", "import machine\nmachine.UART(1)")
