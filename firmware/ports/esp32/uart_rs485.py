@@ -29,9 +29,7 @@ class Rs485:
     rest_ms = 0  # bytes are seen when they arrive
 
     def __init__(self, wiring, baud, serial_format):
-        stop = int(serial_format[2])
-        parity = _PARITY[serial_format[1]]
-        self._char_us = -(-(9 + stop + (parity is not None)) * 1000000 // baud)
+        parity, stop = self._frame(baud, serial_format)
         for pin in wiring.get("high", ()):
             Pin(pin, Pin.OUT, value=1)
         self._driver = None
@@ -56,6 +54,18 @@ class Rs485:
         if self._driver is None:
             self.send = self._uart.write
             self.available = self._uart.any
+
+    def tune(self, baud, serial_format):
+        """Use this setting from now on; what has arrived is lost. Nothing may be on its way out."""
+        parity, stop = self._frame(baud, serial_format)
+        self._uart.init(baud, bits=8, parity=parity, stop=stop)
+        self.discard()
+
+    def _frame(self, baud, serial_format):
+        stop = int(serial_format[2])
+        parity = _PARITY[serial_format[1]]
+        self._char_us = -(-(9 + stop + (parity is not None)) * 1000000 // baud)
+        return parity, stop
 
     def send(self, frame):
         """Start to transmit the whole frame (a bytearray of at most 256 bytes)."""
