@@ -9,7 +9,7 @@ from flashlog_cuts import Sweep, add_histogram, histogram_lines, random_script
 from nor import Rng
 
 HEAP_KB = 16384
-TIMEOUT_S = 240
+TIMEOUT_S = 480
 
 TOTAL = {}
 

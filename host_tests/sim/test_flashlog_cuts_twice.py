@@ -4,7 +4,7 @@ from flashlog_cuts import Sweep, random_script
 from nor import Rng
 
 HEAP_KB = 16384
-TIMEOUT_S = 240
+TIMEOUT_S = 480
 
 SHORT = (("append", 2, 300), ("consume", 1), ("idle",), ("append", 1, 40))
 

@@ -8,7 +8,7 @@ from flashlog_cuts import Sweep, Violation, random_script
 from nor import Rng
 
 HEAP_KB = 16384
-TIMEOUT_S = 120
+TIMEOUT_S = 300
 
 
 def caught(name, log_class=FlashLog, patches=(), depth=1, drop=True, idle=2, steps=24):

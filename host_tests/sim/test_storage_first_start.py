@@ -8,7 +8,7 @@ time the start after the cut is cut as well.
 from storage_box import CHIPS, FILES, KEPT, CutAt, Life, Rng, blank, text_of
 
 HEAP_KB = 32768
-TIMEOUT_S = 110
+TIMEOUT_S = 300
 NOT_CLAIMED = ("ghost", "weak")
 
 

@@ -11,7 +11,7 @@ from flashlog import pinned
 from storage_box import RP2, Life, Rng, blank, text_of
 
 HEAP_KB = 32768
-TIMEOUT_S = 110
+TIMEOUT_S = 300
 
 MUTANTS = (
     ("the map is complete before the blocks are erased", "_write_map(root + _MAP_NEW,", "_write_map(root + _MAP,"),

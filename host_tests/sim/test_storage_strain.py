@@ -11,7 +11,7 @@ from storage_box import CHIPS, FILES, Rng, blank
 from storage_strain import Strain
 
 HEAP_KB = 32768
-TIMEOUT_S = 110
+TIMEOUT_S = 300
 STEPS = 700
 
 
