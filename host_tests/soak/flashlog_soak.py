@@ -1,7 +1,8 @@
 """Soak of the flash log: random power-cut rounds on real MicroPython until the time is over and the pairs are tried.
 
 `--seconds` for how long at least, `--pairs` for how many distinct (operation, torn state) pairs at least: a million
-where `--seconds` is 600 (`make soak`) or more, which takes 35 to 60 minutes of a core, else none. `--seed` for which, `--first`/`--rounds` to repeat a failed round.
+where `--seconds` is 600 (`make soak`) or more, which takes 35 to 60 minutes of a core, else none. `--seed` for which,
+`--first`/`--rounds` to repeat a failed round.
 The histogram of all pairs is printed at the end.
 """
 
