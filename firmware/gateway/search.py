@@ -14,6 +14,7 @@ import sys
 
 from modbus import ways
 from modbus.ask import Ask
+from modbus.bus import Bus
 from modbus.codes import NOT_ASKED, PAUSE_HOLD, PAUSE_SCAN
 from modbus.identity import Identify
 from modbus.scan import STATES, Search
@@ -66,7 +67,7 @@ class Searching:
             raise ValueError("search: found %s, allowed %s" % (kind, ", ".join(KINDS)))
         bus = gateway.buses[number]
         line = bus.line
-        if not hasattr(bus, "tell_all"):
+        if not _may_ask(bus):
             raise ValueError("%s is in mode listen: the box never sends on it" % line.name)
         self._bus = bus
         self._port = gateway.ports[number]
@@ -143,9 +144,11 @@ class Searching:
 async def identify(gateway, number, unit_id, sleep_ms):
     """Ask a unit of a polled bus who it is (FC 43/14, FC 17), between polls: its texts by name, {} if it knows neither.
 
-    OSError when the port failed.
+    On a bus in mode listen nobody is asked: {}. OSError when the port failed.
     """
     bus = gateway.buses[number]
+    if not _may_ask(bus):
+        return {}
     line = bus.line
     ask = Ask(lambda baud, serial_format: gateway.ports[number], gateway.clock, True)
     between = Between(bus, gateway.clock, 200)
@@ -167,6 +170,11 @@ async def identify(gateway, number, unit_id, sleep_ms):
     finally:
         between.done()
     return asked.objects
+
+
+def _may_ask(bus):
+    """False for a bus in mode listen (modbus.listenbus): the box never sends on it."""
+    return isinstance(bus, Bus)
 
 
 def forget():

@@ -235,6 +235,11 @@ def test_what_cannot_be_searched_is_refused_in_one_line():
         assert "line1 is in mode listen" in str(error)
     else:
         raise RuntimeError("accepted")
+    try:
+        identify(box, 0, 1, rig.loop.sleep_ms).send(None)
+        raise RuntimeError("it asked")
+    except StopIteration as end:
+        assert end.value == {} and rig.wire.sent == 0
 
 
 def test_forget_gives_the_memory_back():
