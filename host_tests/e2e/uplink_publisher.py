@@ -55,6 +55,7 @@ if plan.get("tls"):
         return None if days is None else clock.utc_ms() + days * 86400000
 
     pauses = Pauses()
+    settings["tls_brokers"] = list(range(len(settings["brokers"])))
     secured = {broker: plan["tls"] for broker in settings["brokers"]}
     net = TlsNet(net, clock, secured, utc_ms, pauses, tls)
 session = Session(net, clock, random.getrandbits, settings)

@@ -312,7 +312,7 @@ def gaps_of(net, clock):
 
 
 def test_tls_handshakes_are_30_s_apart():
-    rig = Rig((A, B))
+    rig = Rig((A, B), tls_brokers=(0, 1))
     net = secure(rig)
     net.ever = True
     rig.run(300000)
@@ -334,8 +334,35 @@ def test_tls_handshakes_are_30_s_apart():
     assert rig.session.ready, "the last handshake was long ago: no need to wait"
 
 
+def test_a_plain_broker_need_not_wait_for_the_gap():
+    rig = Rig((A, B), tls_brokers=(0,), handshake_timeout_ms=1000)
+    net = secure(rig)
+    net.ever = True
+    rig.run(1500)
+    net.ever = False
+    rig.run(3000)
+    assert rig.session.ready and rig.brokers[B].current and len(net.times) == 2
+
+
+def test_an_old_gap_does_not_hold_after_the_ticks_have_wrapped():
+    rig = Rig(tls_brokers=(0,))
+    secure(rig)
+    rig.up()
+    rig.session.close()
+    gap_until = rig.session._gap_until
+    rig.up()
+    for days in range(5, 9):
+        rig.session._gap_until = gap_until
+        rig.clock.advance_ms(days * 86400000)
+        rig.session.service()
+        rig.session.close()
+        rig.session._gap_until = gap_until
+        rig.run(40000)
+        assert rig.session.ready, days
+
+
 def test_a_refused_connection_is_no_handshake():
-    rig = Rig()
+    rig = Rig(tls_brokers=(0,))
     net = secure(rig)
     rig.broker.refuse = True
     rig.run(20000)

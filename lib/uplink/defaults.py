@@ -14,5 +14,6 @@ DEFAULTS = {
     "ack_timeout_ms": 10000,  # without progress, plus _SLOWEST_MS_PER_BYTE for each byte that waits
     "backoff_min_ms": 500,
     "backoff_max_ms": 10000,
-    "handshake_gap_ms": 30000,  # from one TLS handshake to the next: each one stops the bus for seconds
+    "handshake_gap_ms": 30000,  # from one TLS handshake to the next at least: each one stops the bus for seconds
+    "tls_brokers": (),  # numbers of the brokers, from 0, to which the network seam speaks TLS
 }

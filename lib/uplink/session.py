@@ -31,7 +31,6 @@ class _Lost(Exception):
 
 class Session:
     """MQTT session of one client id with the first broker of a list that answers.
-
     `net`: the network seam. `clock`: ticks_ms, ticks_diff, ticks_add. `rand(n)`: n random bits (jitter).
     `settings`: dict with `client_id`, `brokers` (list of (host, port), hosts as `net` takes them), and any of
     DEFAULTS. Two callbacks, both called from `service()` only, neither may call `service()`:
@@ -71,7 +70,7 @@ class Session:
         self._backoff_ms = self._backoff_min_ms
         self._reported = ""  # the last text given to on_state(False, ...)
         self._proven = False  # this connection has carried an answer since CONNACK
-        self._retry_at = clock.ticks_ms()
+        self._retry_at = self._gap_until = clock.ticks_ms()
         self._clear()
 
     @property
@@ -120,11 +119,13 @@ class Session:
         if self.state != WAITING:
             self._fail("closed by the gateway")
 
-    # The four states, one step each. They return True if calling again at once may bring more.
-
+    # The states, one step each. They return True if calling again at once may bring more.
     def _wait(self, now):
         if self._clock.ticks_diff(now, self._retry_at) < 0:
             return False
+        if self._broker in self._tls_brokers:  # ticks wrap, so a gap that is too long is a very old one
+            if 0 < self._clock.ticks_diff(self._gap_until, now) <= self._handshake_gap_ms + 2048:
+                return False
         if not self._net.up():
             self._retry_at = self._clock.ticks_add(now, self._backoff_min_ms)
             self._report("network is down")
@@ -380,13 +381,12 @@ class Session:
                 self._backoff_ms = min(2 * pause_ms, self._backoff_max_ms)
         self.state = WAITING
         self._proven = False
-        rest_ms = 0
-        if self._secured:  # after 6 days the difference has wrapped: one gap too many, then
-            rest_ms = self._handshake_gap_ms - max(0, self._clock.ticks_diff(self._clock.ticks_ms(), self._secured_at))
+        if self._secured:
+            self._gap_until = self._clock.ticks_add(self._secured_at, self._handshake_gap_ms + (self._rand(10) * self._handshake_gap_ms >> 14))
         self._clear()
         # Half of the pause is random, so that the boxes of a plant do not come back all at once.
         pause_ms = pause_ms // 2 + (self._rand(10) * (pause_ms // 2) >> 10)
-        self._retry_at = self._clock.ticks_add(self._now, pause_ms + max(0, rest_ms))
+        self._retry_at = self._clock.ticks_add(self._now, pause_ms)
         self._report(text)
 
     def _report(self, text):

@@ -15,6 +15,7 @@ from uplink import tls_dates
 from uplink.tls_records import Records
 
 STEP_MS = 600  # the bound that is announced for a step on an RP2040; see DESIGN.md for what was measured
+_MAX_HOLES = 2048
 _MAX_FILE_BYTES = 4096  # of a certificate or a key
 
 # Only what has forward secrecy and authenticated encryption; Mbed TLS's own list begins with slower ones.
@@ -47,6 +48,24 @@ _ALERTS = {
     112: "broker does not know its name",
     116: "broker wants our certificate",
 }
+
+
+def _fill_holes():
+    """Occupy the small holes of the heap for as long as the caller keeps the result, 16 bytes each.
+
+    Mbed TLS allocates thousands of pieces per message, and MicroPython looks for each from the first hole on that may
+    be too small for it; with the holes taken it begins where there is room. DESIGN.md says what that saves.
+    """
+    chain = None
+    last = near = 0
+    for _ in range(_MAX_HOLES):
+        chain = (chain,)
+        at = id(chain)
+        near = near + 1 if 0 < at - last <= 32 else 0
+        if near == 64:  # so much in one piece is no hole
+            break
+        last = at
+    return chain
 
 
 class TlsNet:
@@ -176,7 +195,9 @@ class _Connection:
             self._link.handshakes += 1
             self._start()
         self._records.step()
+        holes = _fill_holes()
         self._turn()
+        del holes
         if self._dates:
             raise OSError(self._dates)
         if self._records.finished:
