@@ -1,7 +1,7 @@
 """The gateway: builds the parts from board and configuration, then runs them on one event loop.
 
 `gateway.start` makes everything that can fail and says clearly what failed; `Gateway.run` never returns
-by itself. Tasks: one per bus, the keeper (flash, garbage, watchdog), the uplink, telemetry.
+by itself. Tasks: one per bus, the keeper (flash, garbage, watchdog), the uplink, the reports.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class Gateway:
         self.recorder.event(words.BOOT, self.boot)
         sleep_ms = asyncio.sleep_ms
         tasks = [bus.run(sleep_ms) for bus in self.buses]
-        tasks += [self.keeper.run(sleep_ms), self._uplink(sleep_ms), self._telemetry(sleep_ms), self._change(sleep_ms)]
+        tasks += [self.keeper.run(sleep_ms), self._uplink(sleep_ms), self.reports.run(sleep_ms), self._change(sleep_ms)]
         if self.timekeeper:
             tasks.append(self._keep_time(sleep_ms))
         if self.console:
@@ -92,27 +92,7 @@ class Gateway:
             if self.timekeeper.floor_due:
                 self.keeper.chore = self.timekeeper.store
 
-    async def _telemetry(self, sleep_ms):
-        while True:
-            self._tell_losses()
-            uptime_s = (self.uptime.ms() - self.started_ms) // 1000
-            text = ""
-            for piece in telemetry.report(
-                self.boot,
-                uptime_s,
-                self.clock.utc_ms(),
-                self.keeper.hold_max_ms,
-                self.buses,
-                self.log,
-                self.recorder,
-                self.session,
-            ):
-                text += piece
-                await sleep_ms(0)
-            self.publisher.notice = ("telemetry", text)
-            await sleep_ms(self.telemetry_ms)
-
-    def _tell_losses(self):
+    def tell_losses(self):
         """What the flash log had to give up since the last look becomes an event: IT must not find out by counting."""
         stats = self.log.stats
         dropped, damaged = stats.dropped - self._dropped, stats.damaged + stats.retired - self._damaged
@@ -136,6 +116,8 @@ class Gateway:
 
     def _on_result(self, read, quality, ticks_ms, data, nbytes):
         self.recorder.sample(read.group, quality, ticks_ms, data, nbytes)
+        if self.latest:
+            self.latest.note(read.group, quality, ticks_ms, data, nbytes)
         if self.tap:
             self.tap(read, quality, data, nbytes)
 
@@ -175,6 +157,8 @@ class Gateway:
         splits.store(self.plans, self._stored)
         self._stored = self.schema
         unload.starters()
+        if self.latest:
+            self.latest.describe(schemas.lines(self.schema))
         self._greet()
 
 

@@ -61,6 +61,7 @@ _BUS = (
     {
         "name": (("name", 32), REQUIRED),
         "port": (("int", 0, 3), 0),
+        "identify": (("one", (False, True)), False),  # ask the units who they are (FC 43/14, FC 17), once per start
         "baud": (("int", 1200, 1000000), 19200),
         "serial_format": (("one", ("8N1", "8E1", "8O1", "8N2")), "8E1"),
         "max_busy_percent": (("int", 1, 100), 100),

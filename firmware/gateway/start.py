@@ -8,6 +8,7 @@ import os
 import random
 
 from flashlog.log import FlashLog
+from gateway import schema as schemas
 from gateway import schema_store as store
 from gateway import splits, telemetry
 from gateway.app import below
@@ -16,6 +17,7 @@ from gateway.errors import ConfigError
 from gateway.keeper import Keeper
 from gateway.publisher import MAX_META_BYTES, Publisher
 from gateway.recorder import Recorder
+from gateway.reports import Reports
 from modbus import pdu
 from modbus.line import Line
 from modbus.plan import MAX_GROUPS, Plan
@@ -96,7 +98,14 @@ def build(gateway, parts, plans, ot, it):
         gateway.publisher = sparkplug.make(gateway, base, it, group_texts(plans))
     else:
         gateway.publisher = Publisher(log, gateway.session, clock, base, publish)
-    gateway.telemetry_ms = publish["telemetry_s"] * 1000
+    gateway.latest = None
+    if publish["latest_s"]:
+        from gateway.latest import Latest  # only where it is configured
+
+        gateway.latest = Latest(schemas.lines(gateway.schema))
+    gateway.reset_cause = getattr(parts, "reset_cause", "other")
+    gateway.identify = [bus["identify"] for bus in ot["buses"]]
+    gateway.reports = Reports(gateway, publish)
     gateway.buses = []
     gateway.ports = parts.ports
     for plan in plans:

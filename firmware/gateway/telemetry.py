@@ -1,4 +1,4 @@
-"""What the box says about itself: the JSON texts of <base>/status and <base>/telemetry."""
+"""What the box says about itself: the JSON texts of <base>/status, <base>/telemetry and <base>/telemetry/<unit>."""
 
 import gc
 import json
@@ -6,6 +6,12 @@ import json
 from gateway import schema as schemas
 
 FIRMWARE = "0.1.0"
+
+# Payload bytes in one telemetry period, whatever is connected: the box, then as many units as fit, in turn.
+BUDGET_BYTES = 2816
+BOX_BYTES = 2304  # longest possible text of the box, with two buses
+UNIT_BYTES = 448  # of one unit
+MAX_SILENT = 4  # names of silent units that a bus lists; beyond that it counts
 
 
 def identity(box, boot, log_id):
@@ -34,35 +40,51 @@ def _half(half):
     return '{"revision":%d,"hash":"%s"}' % half
 
 
-def report(boot, uptime_s, utc_ms, hold_max_ms, buses, log, recorder, session):
-    """The telemetry text, as a generator of its pieces: each takes a few ms, between them others can run."""
-    yield '{"format":1,"boot":%d,"uptime_s":%d,"utc_ms":%s,"heap_free_bytes":%d,"hold_max_ms":%d,"bus":[' % (
-        boot,
-        uptime_s,
-        json.dumps(utc_ms),
-        gc.mem_free(),
-        hold_max_ms,
+def report(gateway):
+    """The text about the box, as a generator of its pieces: each takes a few ms, between them others can run.
+
+    gateway: the app's Gateway."""
+    utc_ms = gateway.clock.utc_ms()
+    free = gc.mem_free()
+    yield '{"format":1,"boot":%d,"reset":"%s","firmware":"%s","ot":%s,"it":%s,' % (
+        gateway.boot,
+        gateway.reset_cause,
+        FIRMWARE,
+        _half(gateway.halves[0]),
+        _half(gateway.halves[1]),
     )
-    for number, bus in enumerate(buses):
-        stats = bus.stats()
-        units = stats.pop("units")
-        yield ("," if number else "") + json.dumps(stats)[:-1] + ',"units":['
-        for place, unit in enumerate(units):
-            yield ("," if place else "") + json.dumps(unit)
-        yield "]}"
-    stats = log.stats
+    yield (
+        '"uptime_s":%d,"clock":"%s","utc_ms":%s,"heap_free_bytes":%d,"heap_low_bytes":%d,"hold_max_ms":%d,"bus":['
+        % (
+            (gateway.uptime.ms() - gateway.started_ms) // 1000,
+            "unset" if utc_ms is None else "set",
+            json.dumps(utc_ms),
+            free,
+            min(free, gateway.keeper.heap_low_bytes),
+            gateway.keeper.hold_max_ms,
+        )
+    )
+    for number, bus in enumerate(gateway.buses):
+        yield ("," if number else "") + json.dumps(bus.stats(False))[:-1]
+        silent = [unit.name for i, unit in enumerate(bus.plan.units) if bus.unit_stats(i, False)["state"] == "silent"]
+        yield ',"silent_units":%d,"silent":%s}' % (len(silent), json.dumps(silent[:MAX_SILENT]))
+    stats = gateway.log.stats
     yield "]," + _part(
         "log",
-        ("depth", log.depth()),
-        ("sectors", log.sectors),
-        ("records", recorder.records),
+        ("depth", gateway.log.depth()),
+        ("sectors", gateway.log.sectors),
+        ("records", gateway.recorder.records),
         ("erases", stats.erases),
+        ("wear_max", stats.wear_max),
+        ("wear_sum", stats.wear_sum),
         ("starved", stats.starved),
+        ("deferred", stats.deferred),
         ("dropped", stats.dropped),
-        ("dropped_in_ram", recorder.dropped_total),
+        ("dropped_in_ram", gateway.recorder.dropped_total),
         ("retired", stats.retired),
         ("damaged", stats.damaged),
     )
+    session = gateway.session
     yield (
         ","
         + _part(
@@ -72,9 +94,16 @@ def report(boot, uptime_s, utc_ms, hold_max_ms, buses, log, recorder, session):
             ("published", session.published),
             ("acked", session.acked),
             ("resent", session.resent),
+            ("strays", session.strays),
         )
         + "}"
     )
+
+
+def unit(bus, i):
+    """The text about unit i of a bus, as pieces."""
+    yield '{"format":1,"bus":%s,' % json.dumps(bus.line.name)
+    yield json.dumps(bus.unit_stats(i))[1:]
 
 
 def _part(name, *counts):

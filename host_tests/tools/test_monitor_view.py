@@ -15,7 +15,7 @@ NOW_MS = 1_790_000_000_000
 UNITS = {"meter": 8, "climate": 2, "drive": 4, "plc": 6}
 TELEMETRY = {
     "bus": [{"name": "line1", "replies": 123456, "retries": 3, "timeouts": 2, "crc_errors": 1, "busy_permille": 432,
-             "efficiency_permille": 987, "units": [{"unit": "drive", "state": "silent"}]}],
+             "efficiency_permille": 987, "silent_units": 1, "silent": ["drive"]}],
     "log": {"depth": 17, "dropped": 0}, "mqtt": {"published": 10, "acked": 9, "resent": 1},
 }  # fmt: skip
 
@@ -91,7 +91,7 @@ def test_any_telemetry_and_status_is_drawn() -> None:
     things: list[Any] = [None, True, 1.5, "x", [], [1], {}, {"a": []}, -1, 10**30]
     for _ in range(100):
         store = filled_store()
-        bus = {key: rand.choice(things) for key in ("name", "replies", "retries", "efficiency_permille", "units")}
+        bus = {key: rand.choice(things) for key in ("name", "replies", "retries", "efficiency_permille", "silent")}
         parts = {"bus": rand.choice([*things, [bus]]), "log": rand.choice([*things, {"depth": rand.choice(things)}]),
                  "mqtt": rand.choice(things)}  # fmt: skip
         store.feed("a/telemetry", json.dumps(parts).encode(), 0)

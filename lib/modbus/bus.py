@@ -22,7 +22,7 @@ from modbus.codes import (
     const,
 )
 from modbus.engine import DONE, GAP, RELAXED_US, REPLY, REST, Engine
-from modbus.evidence import NAMES, Evidence
+from modbus.evidence import EXCEPTIONS, NAMES, REPLIES, Evidence
 from modbus.scheduler import Scheduler
 from modbus.stranger import SecondClient
 
@@ -332,8 +332,8 @@ class Bus:
 
     # --- for telemetry (allocates)
 
-    def stats(self):
-        """Counters of the line and its units as a dict, in the form of the telemetry topic.
+    def stats(self, units=True):
+        """Counters of the line as a dict, in the form of the telemetry topic; with `units` those of every unit too.
 
         busy_permille is the share since the last call.
         """
@@ -354,15 +354,19 @@ class Bus:
         stats["busy_permille"] = min(1000, busy * 1000 // passed)
         stats["efficiency_permille"] = self.evidence.efficiency_permille()
         stats["pause_ms"] = {name: self.pause_ms[k] for k, name in enumerate(PAUSE_NAMES)}
-        stats["units"] = units = []
-        for unit, tally, health in zip(self.plan.units, self.evidence.tallies, self.scheduler.health):
-            row = {
-                "unit": unit.name,
-                "unit_id": unit.unit_id,
-                "state": "silent" if health.quarantined else "ok",
-                "latency_us": [max(0, unit.latency_min_us), tally.mean_us(), tally.max_us],
-            }
+        if units:
+            stats["units"] = [self.unit_stats(i) for i in range(len(self.plan.units))]
+        return stats
+
+    def unit_stats(self, i, counters=True):
+        """Unit i of the plan as a dict; without `counters` name, state and ticks_ms of the last answer (or None)."""
+        unit, tally, health = self.plan.units[i], self.evidence.tallies[i], self.scheduler.health[i]
+        row = {"unit": unit.name, "unit_id": unit.unit_id, "state": "silent" if health.quarantined else "ok"}
+        if counters:
+            row["latency_us"] = [max(0, unit.latency_min_us), tally.mean_us(), tally.max_us]
             for name, count in zip(NAMES, tally.counts):
                 row[name] = count
-            units.append(row)
-        return stats
+        else:
+            answers = tally.counts[REPLIES] + tally.counts[EXCEPTIONS]
+            row["answered_ms"] = health.since_ms if answers else None
+        return row

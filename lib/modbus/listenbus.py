@@ -50,6 +50,7 @@ class ListeningBus:
     ask = Bus.ask
     done = Bus.done
     stats = Bus.stats
+    unit_stats = Bus.unit_stats
 
     def __init__(self, port, clock, line, plan, on_result, on_event):
         self.line = line

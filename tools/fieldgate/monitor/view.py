@@ -162,7 +162,7 @@ Part = tuple[str, str, bool]  # label, value, alarming
 def _bus_parts(store: Store) -> list[list[Part]]:
     lines = []
     for bus in _objects(store.telemetry.get("bus"))[:4]:
-        silent = [str(u.get("unit", "?")) for u in _objects(bus.get("units")) if u.get("state") == "silent"]
+        silent = [str(name) for name in bus["silent"]] if isinstance(bus.get("silent"), list) else []
         lines.append(
             [
                 (f"bus {bus.get('name', '?')}", "", False),

@@ -1,0 +1,108 @@
+"""Raw words as decimal text, exactly: integers only, as the boards' floats are single precision and would round.
+
+A float32 becomes the shortest decimal number that reads back as the same float32; scale and offset are applied as
+decimal numbers to that, so 237 x 0.1 is 23.7 and a 32-bit counter keeps every digit. A decimal number is (k, e):
+k x 10^e with a whole k. `fieldgate decode` prints the same numbers.
+"""
+
+from uplink.points import BOOL, FLOAT32, INT16, INT32, width_of
+
+
+def parse(text):
+    """(k, e) of a number as it stands in JSON: "0.1", "-40", "1e-05"."""
+    mantissa, _, exponent = text.lower().partition("e")
+    whole, _, part = mantissa.partition(".")
+    return int(whole + part), (int(exponent) if exponent else 0) - len(part)
+
+
+def show(k, e):
+    """k x 10^e as a JSON number, in plain notation unless that is very long."""
+    if e > 12 or e < -24:
+        return "%de%d" % (k, e)
+    text = "%d" % abs(k)
+    if e >= 0:
+        text += "0" * (e if k else 0)
+    else:
+        text = "0" * (1 - e - len(text)) + text
+        text = text[:e] + "." + text[e:]
+    return "-" + text if k < 0 else text
+
+
+def shortest(head, second, third, last):
+    """(k, e) of the float32 with these bytes: the fewest digits that give the same bits again (IEEE 754-2019, 5.12.2:
+    nine always do). The sign of zero is lost. None for infinities and NaN."""
+    exponent = (head & 127) << 1 | second >> 7
+    fraction = (second & 127) << 16 | third << 8 | last
+    if exponent == 255:
+        return None
+    if not exponent | fraction:
+        return 0, 0
+    # value = top / bottom; `below` and `above` are half of the distances to its neighbours, on the same scale.
+    mantissa = fraction | 0x800000 if exponent else fraction
+    shift = (exponent or 1) - 152
+    top = mantissa * 4
+    above = 2
+    below = 2 if fraction or exponent < 2 else 1
+    bottom = 1
+    if shift < 0:
+        bottom = 1 << -shift
+    else:
+        top <<= shift
+        above <<= shift
+        below <<= shift
+    power = ((exponent - 127) * 1233) >> 12  # about log10
+    while top < bottom * 10**power if power >= 0 else top * 10**-power < bottom:
+        power -= 1
+    while top >= bottom * 10 ** (power + 1) if power >= -1 else top * 10 ** -(power + 1) >= bottom:
+        power += 1
+    even = not mantissa & 1  # half of the way to a neighbour reads back as the even one of the two
+    for digits in range(9):
+        e = power - digits
+        times = 10**-e if e < 0 else 1
+        part = bottom * 10**e if e > 0 else bottom
+        k = top * times // part
+        error = k * part - top * times
+        if 2 * -error > part or (2 * -error == part and k & 1):  # to the nearest, in the middle to the even one
+            k += 1
+            error += part
+        limit = (above if error > 0 else below) * times
+        if abs(error) < limit or (even and abs(error) == limit):
+            break
+    return (-k if head > 127 else k), e
+
+
+def number(kind, data, at):
+    """(k, e) of the value of `kind` (uplink.points) at data[at], in bits for bools; None if it is not a number."""
+    what = kind & 7
+    if what == BOOL:
+        return data[at >> 3] >> (at & 7) & 1, 0
+    width = width_of(kind)
+    order = kind >> 4
+    if what == FLOAT32:
+        return shortest(*[data[at + (i ^ order)] for i in range(4)])
+    value = int.from_bytes(bytes([data[at + (i ^ order)] for i in range(width)]), "big")
+    if (what == INT16 or what == INT32) and data[at + order] > 127:
+        value -= 1 << 8 * width
+    return value, 0
+
+
+def text_of(kind, data, at, scale, offset):
+    """The value x scale + offset as a JSON number, true or false for a bool, None if it is not a number.
+
+    scale, offset: the texts of the meta, both "" where they change nothing."""
+    found = number(kind, data, at)
+    if found is None:
+        return None
+    k, e = found
+    if kind & 7 == BOOL:
+        return "true" if k else "false"
+    if scale:
+        factor, power = parse(scale)
+        k *= factor
+        e += power
+        add, power = parse(offset)
+        if power < e:
+            k *= 10 ** (e - power)
+            e = power
+        k += add * 10 ** (power - e)
+    return show(k, e)

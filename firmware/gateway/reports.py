@@ -1,0 +1,104 @@
+"""What the box says by itself at a slow rate, retained: telemetry, the latest values, the inventory of units.
+
+One task, one text at a time: each is made in pieces between which others run, handed to the publisher and forgotten,
+so that no more than one lies in memory. While there is no session nothing is made; after a connect everything is said.
+"""
+
+from gateway import telemetry
+from modbus.codes import PAUSE_MODULE
+
+TICK_MS = 100
+FIRST_ASSETS_MS = 10000  # after the start: by then the units have answered
+LEAST_ASSETS_MS = 60000
+
+
+class Reports:
+    """gateway: the app's Gateway, its parts may come later. settings: the "publish" part of the IT half."""
+
+    def __init__(self, gateway, settings):
+        self._gateway = gateway
+        self._clock = gateway.clock
+        self._telemetry_ms = settings["telemetry_s"] * 1000
+        self._latest_ms = settings["latest_s"] * 1000
+        self._assets_ms = settings["assets_s"] * 1000
+        self._unit = 0  # whose turn it is in the telemetry
+        self._asked = {}  # (bus, unit id): True, units that were asked who they are
+
+    async def run(self, sleep_ms):
+        """Until the program ends."""
+        clock, session = self._clock, self._gateway.session
+        telemetry_at = latest_at = clock.ticks_ms()
+        assets_at = clock.ticks_add(telemetry_at, FIRST_ASSETS_MS)
+        losses_at = telemetry_at
+        connects = 0
+        while True:
+            await sleep_ms(TICK_MS)
+            now = clock.ticks_ms()
+            if clock.ticks_diff(now, losses_at) >= 0:
+                losses_at = clock.ticks_add(now, self._telemetry_ms)
+                self._gateway.tell_losses()
+            if not session.ready:
+                continue
+            if session.connects != connects:
+                connects = session.connects
+                telemetry_at = latest_at = now
+                if self._gateway.latest:
+                    self._gateway.latest.refresh()
+            if clock.ticks_diff(now, telemetry_at) >= 0:
+                telemetry_at = clock.ticks_add(now, self._telemetry_ms)
+                await self._telemetry(sleep_ms)
+            if self._latest_ms and clock.ticks_diff(now, latest_at) >= 0:
+                latest_at = clock.ticks_add(now, self._latest_ms)
+                await self._latest(sleep_ms)
+            if self._assets_ms and clock.ticks_diff(now, assets_at) >= 0:
+                assets_at = clock.ticks_add(now, max(self._assets_ms, LEAST_ASSETS_MS))
+                await self._assets(sleep_ms)
+
+    async def _say(self, topic, pieces, sleep_ms):
+        """Make a text and leave it with the publisher; returns its length, 0 when the session has gone meanwhile."""
+        text = ""
+        for piece in pieces:
+            text += piece
+            await sleep_ms(0)
+        publisher, session = self._gateway.publisher, self._gateway.session
+        while publisher.notice is not None:
+            if not session.ready:
+                return 0
+            await sleep_ms(10)
+        publisher.notice = (topic, text)
+        return len(text)
+
+    async def _telemetry(self, sleep_ms):
+        """The box, then units in turn as far as the budget goes; at least one."""
+        gateway = self._gateway
+        used = await self._say("telemetry", telemetry.report(gateway), sleep_ms)
+        units = [(bus, i) for bus in gateway.buses for i in range(len(bus.plan.units))]
+        for _ in range(len(units)):
+            if used + telemetry.UNIT_BYTES > telemetry.BUDGET_BYTES:
+                break
+            self._unit = (self._unit + 1) % len(units)
+            bus, i = units[self._unit]
+            said = await self._say("telemetry/" + bus.plan.units[i].name, telemetry.unit(bus, i), sleep_ms)
+            if not said:
+                break
+            used += said
+
+    async def _latest(self, sleep_ms):
+        latest = self._gateway.latest
+        for _ in range(256):  # groups have numbers below 255
+            i = latest.next()
+            if i < 0:
+                return
+            if not await self._say(latest.topic(i), latest.pieces(i, self._clock), sleep_ms):
+                return
+
+    async def _assets(self, sleep_ms):
+        gateway = self._gateway
+        await gateway.keeper.pause(PAUSE_MODULE, sleep_ms)
+        from gateway import inventory
+
+        gateway.keeper.resume(PAUSE_MODULE)
+        try:
+            await inventory.update(gateway, self._asked, sleep_ms, self._say)
+        finally:
+            inventory.forget()
