@@ -69,6 +69,8 @@ class Searching:
         line = bus.line
         if not _may_ask(bus):
             raise ValueError("%s is in mode listen: the box never sends on it" % line.name)
+        if bus.borrowed:
+            raise ValueError("%s: a search or identification runs already" % line.name)
         self._bus = bus
         self._port = gateway.ports[number]
         self._on_progress = on_progress
@@ -93,6 +95,9 @@ class Searching:
         search = self.search
         told_ms = 0
         state = -1
+        while self._bus.borrowed:
+            await sleep_ms(TELL_MS)
+        self._bus.borrowed = True
         try:
             if not self.between:
                 await self._take(PAUSE_HOLD, sleep_ms)
@@ -134,6 +139,7 @@ class Searching:
                 pass  # the bus meets the same failure and reports it
         self._bus.done(PAUSE_SCAN)
         self._bus.done(PAUSE_HOLD)
+        self._bus.borrowed = False
 
     def _tell(self):
         if self._on_progress is not None:
@@ -152,6 +158,9 @@ async def identify(gateway, number, unit_id, sleep_ms):
     line = bus.line
     ask = Ask(lambda baud, serial_format: gateway.ports[number], gateway.clock, True)
     between = Between(bus, gateway.clock, 200)
+    while bus.borrowed:
+        await sleep_ms(TELL_MS)
+    bus.borrowed = True
     try:
         while not between.ask():
             await sleep_ms(1)
@@ -169,6 +178,7 @@ async def identify(gateway, number, unit_id, sleep_ms):
             between.done()
     finally:
         between.done()
+        bus.borrowed = False
     return asked.objects
 
 

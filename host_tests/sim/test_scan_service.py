@@ -218,6 +218,30 @@ def test_who_a_unit_is_can_be_asked_between_polls():
     assert held.world.errors == [] and set(held.results) == {0} and held.bus.scheduler.skipped == 0
 
 
+def test_one_at_a_time():
+    held = Held([Server(5, 19200, "8E1", 5000)])
+    held.loop.run_ms(1000)
+    task = Searching(held, 0, "known")
+    held.loop.spawn(task.run(held.loop.sleep_ms))
+    held.loop.run_ms(2000)
+    try:
+        Searching(held, 0, "common")
+        raise RuntimeError("accepted")
+    except ValueError as error:
+        assert "runs already" in str(error)
+    answers = []
+
+    async def ask():
+        answers.append(await identify(held, 0, 5, held.loop.sleep_ms))
+
+    held.loop.spawn(ask())
+    held.loop.run_ms(5000)
+    assert answers == [] and not task.search.over
+    task.cancel()
+    held.loop.run_ms(3000)
+    assert answers == [{}] and not held.bus.borrowed and held.world.errors == []
+
+
 def test_what_cannot_be_searched_is_refused_in_one_line():
     rig = polled(19200, 300)
     box = Box(rig)

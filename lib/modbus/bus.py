@@ -50,6 +50,7 @@ class Bus:
         self.scheduler = Scheduler(plan, clock, rand, on_event)
         self.second = SecondClient(clock, on_event)
         self.engine.on_stray = self.second.hear
+        self.borrowed = False  # by a search or identification; there is one at a time
         self.supervision = None
         if any([unit.comm_loss_ms for unit in plan.units]):
             from modbus.supervise import Supervision
