@@ -16,7 +16,7 @@ def folder_of(package: str) -> Path:
     """Where the sources of a package are: lib/, firmware/ or the fetched device packages."""
     if package in ("umodbus", "umqtt"):
         return device_build.BUILD / "device" / package
-    return device_build.ROOT / ("firmware" if package in ("gateway", "ports") else "lib") / package
+    return device_build.ROOT / ("firmware" if package in ("gateway", "ports", "console") else "lib") / package
 
 
 def sources_of(package: str) -> list[device_build.Source]:
@@ -49,8 +49,9 @@ def compiled(*packages: str, scripts: tuple[str, ...] = (), others: tuple[Path, 
     return files
 
 
-def in_order_of_import(*packages: str) -> list[str]:
-    """Modules of the packages so that each comes behind those that it imports at its top level."""
+def in_order_of_import(*packages: str, roots: tuple[str, ...] = ()) -> list[str]:
+    """Modules of the packages so that each comes behind those that it imports at its top level; with `roots` only these
+    and what they import."""
     paths = {
         source.place.removesuffix(".mpy").replace("/", "."): source.path for p in packages for source in sources_of(p)
     }
@@ -73,6 +74,6 @@ def in_order_of_import(*packages: str) -> list[str]:
         order.append(name)
 
     under_way: set[str] = set()
-    for name in sorted(paths):
+    for name in roots or sorted(paths):
         visit(name)
     return order

@@ -10,7 +10,8 @@ import pytest
 
 from fieldgate import device_build
 from fieldgate.device_build import ROOT, Source
-from fieldgate.device_source import NAMES_IN_ROM, Shrinker, snippets
+from fieldgate.device_names import NAMES_IN_ROM
+from fieldgate.device_source import Shrinker, snippets
 
 MICROPYTHON = ROOT / ".venv" / "bin" / "micropython"
 SEAM = '''
@@ -68,8 +69,8 @@ def test_constants_become_numbers_and_private_names_short() -> None:
     user = both["user"]
     for gone in ("KIND", "MASK", "_HERE", "const", "__all__", "All of it", "int)", "self._in", "64", "TOLD"):
         assert gone not in user, gone
-    assert "from seam import LOW, NAMES" in user and "WHERE = 32" in user
-    assert "+ 2 + 3 + LOW + 3 + 4 + self._helped()" in user  # an argument hides the constant; a method keeps its name
+    assert "from seam import NAMES" in user and "WHERE = 32" in user
+    assert "+ 2 + 3 + value + 3 + 4 + self._helped()" in user  # an argument hides the constant; a method keeps its name
     assert "getattr(self, '_width')" in user and "self._width" in user  # reached by text
 
 
@@ -77,8 +78,8 @@ def test_an_attribute_loses_its_underscore_or_is_named_like_something_in_rom() -
     text = (
         "class A:\n    def __init__(self, bus, x):\n        self._bus = bus\n        self._x = x\n        self.x = x\n"
     )
-    assert shrunk(a=text)["a"].count("self.bus = bus") == 1
-    assert f"self.{NAMES_IN_ROM[0]} = x" in shrunk(a=text)["a"]
+    assert shrunk(a=text)["a"].count("self.bus = value") == 1
+    assert f"self.{NAMES_IN_ROM[0]} = key" in shrunk(a=text)["a"]
 
 
 def test_what_is_assigned_from_elsewhere_or_named_outside_is_kept() -> None:
@@ -86,6 +87,19 @@ def test_what_is_assigned_from_elsewhere_or_named_outside_is_kept() -> None:
     assert "LIMIT = 5" in both["seam"] and both["user"].endswith("print(seam.LIMIT, 6)\n")
     shrinker = Shrinker({"seam.py": "HIGH = 6\n"}, ["seam.py"], ["from seam import HIGH"])
     assert "HIGH = 6" in shrinker.shrink("seam.py")
+
+
+def test_a_parameter_takes_a_common_name_unless_it_is_passed_by_name() -> None:
+    text = (
+        "def f(width, depth, height=2):\n    g = lambda depth: depth + width\n    return g(depth) + height\n"
+        "print(f(1, 2, height=3))\n"
+    )
+    short = shrunk(a=text)["a"]
+    assert short.startswith("def f(value, key, height=2):")
+    out: list[int] = []
+    exec(short, {"print": out.append})
+    exec(text, {"print": out.append})
+    assert out == [6, 6]
 
 
 def test_a_keyword_is_no_name() -> None:
@@ -116,7 +130,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tests += sorted((ROOT / "host_tests" / "fakes").glob("*.py"))
     sources = device_build.list_sources(board) + [device_build.compiled_source(path.name, path) for path in tests]
     for place, content in device_build.device_texts(board, sources).items():
-        target = folder / device_build.python_place(place)
+        target = folder / (device_build.python_place(place) if place.endswith(".mpy") else place)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
     return folder

@@ -8,6 +8,7 @@ What is changed:
 * a private data attribute (`self._name`) loses its underscore where no attribute of the plain name exists anywhere,
   so that one name is kept for both the argument and the attribute, else it gets a short name out of NAMES_IN_ROM, which
   every image has anyway. Methods and functions keep their names: tracebacks stay readable;
+* a parameter that nobody passes by its name is called like one of PARAMETERS, for the same reason;
 * annotations (of functions that are not viper) and docstrings are dropped.
 
 What code outside of the tree may ask for by name (strings of the host's tools and of main.py) stays as it is.
@@ -22,28 +23,12 @@ from collections.abc import Iterable, Iterator
 from keyword import iskeyword
 from pathlib import Path
 
-# Names that MicroPython's images of all chips carry in ROM: methods and constants of its own modules (MicroPython
-# documentation, libraries) that no device file uses. A name that an image lacks costs heap and nothing else.
-NAMES_IN_ROM = tuple(
-    """acos acosh asin asinh atan atan2 atanh cosh sinh tanh erf erfc lgamma expm1 log10 log2 fmod frexp ldexp modf
-    copysign radians degrees trunc isinf isnan isfinite ceil center rpartition rsplit lstrip casefold isspace
-    swapcase partition discard difference issubset issuperset symmetric_difference_update intersection_update isdisjoint
-    difference_update symmetric_difference intersection union popitem fromkeys setdefault copy reverse bisect
-    a2b_base64 b2a_base64 heapify heappush heappop namedtuple OrderedDict deque popleft appendleft extendleft
-    getrandbits randrange randint choice uniform shuffle gmtime localtime mktime time_ns sleep_us ticks_cpu
-    uctypes addressof bytes_at bytearray_at BIG_ENDIAN LITTLE_ENDIAN NATIVE BFINT16 BFINT32 BFINT8 BFUINT16 BFUINT32
-    BFUINT8 BF_LEN BF_POS FLOAT64 INT8 INT64 UINT8 UINT64 LONGLONG ULONGLONG SHORT USHORT VOID ARRAY PTR
-    disable_irq enable_irq bootloader lightsleep deepsleep freq soft_reset unique_id time_pulse_us mem8 mem16 mem32
-    Signal SoftI2C SoftSPI readfrom readfrom_into readfrom_mem readfrom_mem_into writeto writeto_mem writevto scan
-    read_u16 duty_ns duty_u16 init_ap datetime alarm sha1 md5 hexdigest update makefile accept listen sendto recvfrom
-    setsockopt getsockopt ipoll modify unregister maxsize byteorder version_info getwindowsize print_exception
-    stack_use heap_lock heap_unlock kbd_intr schedule opt_level alloc_emergency_exception_buf qstr_info mem_info
-    RingIO StringIO TextIOWrapper getvalue readlines rstrip_ title endswith_ exc_traceback""".split()
-)
+from fieldgate.device_names import NAMES_IN_ROM, PARAMETERS
 
 _CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]*$")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _Functions = ast.FunctionDef | ast.AsyncFunctionDef
+_Imports = ast.Import | ast.ImportFrom
 
 
 class Shrinker:
@@ -64,6 +49,12 @@ class Shrinker:
             self._look_at(place, tree)
         self._resolve()
         self.names = self._new_names()
+        self._keywords = {
+            node.arg
+            for tree in self._trees.values()
+            for node in ast.walk(tree)
+            if isinstance(node, ast.keyword) and node.arg
+        }
 
     def shrink(self, place: str) -> str:
         """The source of `place`, smaller."""
@@ -72,6 +63,9 @@ class Shrinker:
         _Folder(self._constants, module, self._kept, place.endswith("__init__.py")).work(tree)
         if place in self._ours:
             _Renamer(self.names).visit(tree)
+            for node in ast.walk(tree):
+                if isinstance(node, _Functions):
+                    _rename_parameters(node, self._keywords | self._kept)
         _drop_unused_imports(tree, self._asked_for | {name for source, name in self._passed_on if source == module})
         return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
 
@@ -134,7 +128,10 @@ class Shrinker:
         taken: set[str] = set(self._kept)  # attributes, methods, functions, classes and all names of others
         private: Counter[str] = Counter()
         texts: set[str] = set()
+        by_text: set[str] = set()  # private names of modules that name attributes by strings
         for place, tree in self._trees.items():
+            if place in self._ours and _names_attributes_by_text(tree):
+                by_text.update(node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute))
             for node in ast.walk(tree):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
                     texts.add(node.value)
@@ -153,8 +150,8 @@ class Shrinker:
         spare = [name for name in NAMES_IN_ROM if name not in taken and name not in texts]
         for name, _ in sorted(private.items(), key=lambda item: (-item[1], item[0])):
             plain = name[1:]
-            if name in taken or name in texts or plain in texts:
-                continue  # a method, or reached by text: session.DEFAULTS
+            if name in taken or name in texts or (name in by_text and plain in texts):
+                continue  # a method, or reached by text: settings of uplink.session
             if plain.isidentifier() and not iskeyword(plain) and plain not in taken and plain not in spare:
                 names[name] = plain
             elif spare:
@@ -191,6 +188,17 @@ def snippets(folder: Path) -> list[str]:
 def module_of(place: str) -> str:
     """Dotted name of the module that lies at `place`."""
     return place.rpartition(".")[0].replace("/", ".").removesuffix(".__init__")
+
+
+def _names_attributes_by_text(tree: ast.Module) -> bool:
+    """True if the module calls setattr or getattr with a name that is computed."""
+    return any(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("setattr", "getattr", "hasattr")
+        and not isinstance(node.args[1], ast.Constant)
+        for node in ast.walk(tree)
+    )
 
 
 def _is_private(name: str) -> bool:
@@ -350,6 +358,27 @@ class _Renamer(ast.NodeTransformer):
         self.generic_visit(node)
         node.attr = self._names.get(node.attr, node.attr)
         return node
+
+
+def _rename_parameters(function: ast.FunctionDef | ast.AsyncFunctionDef, kept: set[str]) -> None:
+    """Names out of PARAMETERS for those parameters that are not in `kept`, wherever they stand in the function."""
+    inside = list(ast.walk(function))
+    used = {node.id for node in inside if isinstance(node, ast.Name)}
+    used |= {node.arg for node in inside if isinstance(node, ast.arg)}
+    used |= {name for node in inside if isinstance(node, ast.Nonlocal | ast.Global) for name in node.names}
+    used |= {node.name for node in inside if isinstance(node, ast.FunctionDef | ast.ExceptHandler) and node.name}
+    used |= {(alias.asname or alias.name) for node in inside if isinstance(node, _Imports) for alias in node.names}
+    fixed = {name for node in inside if isinstance(node, ast.Nonlocal | ast.Global) for name in node.names}
+    spare = [name for name in PARAMETERS if name not in used]
+    names: dict[str, str] = {}
+    for arg in (*function.args.posonlyargs, *function.args.args):
+        if arg.arg not in kept and arg.arg not in fixed and arg.arg not in (*PARAMETERS, "self") and spare:
+            names[arg.arg] = spare.pop(0)
+    for node in inside:
+        if isinstance(node, ast.Name):
+            node.id = names.get(node.id, node.id)
+        elif isinstance(node, ast.arg):
+            node.arg = names.get(node.arg, node.arg)
 
 
 def _drop_unused_imports(tree: ast.Module, asked_for: set[str]) -> None:

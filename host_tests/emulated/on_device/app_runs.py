@@ -6,7 +6,10 @@ socket of the Pico W did when it was measured in the emulator. RS-485 port, cloc
 
 import asyncio
 import gc
+import sys
 import time
+
+import micropython
 
 PINNED_FILES = 16
 START_THRESHOLD_BYTES = 8192  # as main.py has it
@@ -32,7 +35,10 @@ def imports(names):
 
 
 class Connection:
-    """A broker that grants every wish."""
+    """A broker that grants every wish, until it is `cut`."""
+
+    cut = False
+    on_data = None  # called when a batch has come
 
     def __init__(self):
         self._in = bytearray()
@@ -73,6 +79,8 @@ class Connection:
         elif kind == 12:  # PINGREQ
             self._out.extend(b"\xd0\x00")
         elif kind == 3 and data[0] & 6:  # PUBLISH with QoS 1
+            if not data[0] & 1 and Connection.on_data:  # not retained: records
+                Connection.on_data()
             at += 2 + (data[at] << 8 | data[at + 1])
             self._out.extend(b"\x40\x02")
             self._out.extend(data[at : at + 2])
@@ -80,6 +88,9 @@ class Connection:
         return True
 
     def read_into(self, buf):
+        if Connection.cut:
+            Connection.cut = False
+            raise OSError(104)  # ECONNRESET
         n = min(len(buf), len(self._out))
         buf[:n] = self._out[:n]
         self._out = self._out[n:]
@@ -129,15 +140,22 @@ class Parts:
         self.reset_cause = "power"
 
 
-def run(seconds, saturated):
-    """Start the application and let it work for `seconds`. Prints name and number of each figure."""
+def run(seconds, saturated, cut_after_s=None):
+    """Start the application and let it work for `seconds`; after `cut_after_s` the broker breaks the connection.
+
+    Prints name and number of each figure, then the state of the heap.
+    """
     figures = {"boot": free()}
     start = time.ticks_ms()
 
+    def took(name):
+        if name not in figures:
+            figures[name] = time.ticks_diff(time.ticks_ms(), start)
+
     def make_parts(ot, it):
-        figures["at_plans_ms"] = time.ticks_diff(time.ticks_ms(), start)
+        took("at_plans_ms")
         parts = Parts(ot, it)
-        figures["at_parts_ms"] = time.ticks_diff(time.ticks_ms(), start)
+        took("at_parts_ms")
         return parts
 
     import wiring
@@ -145,7 +163,7 @@ def run(seconds, saturated):
 
     gc.threshold(START_THRESHOLD_BYTES)
     gateway, status = wiring.start(make_parts)
-    figures["start_ms"] = time.ticks_diff(time.ticks_ms(), start)
+    took("at_start_ms")
     del wiring
     unload.starters()
     gc.threshold(-1)
@@ -154,23 +172,34 @@ def run(seconds, saturated):
     if saturated:
         for read in bus.plan.reads:
             read.period_ms = 1  # no plan would allow that
-    first = [0, 0]
-    gateway.tap = lambda read, quality, data, nbytes: first[0] or first.__setitem__(0, time.ticks_ms())
-    try:
-        asyncio.run(asyncio.wait_for(gateway.run(), seconds))
-    except asyncio.TimeoutError:
-        pass
-    figures["running_low"] = gc.mem_free()
-    figures["running"] = free()
-    figures["first_poll_ms"] = time.ticks_diff(first[0], start)
+    gateway.tap = lambda read, quality, data, nbytes: took("first_poll_ms")
+    Connection.on_data = lambda: took("first_publish_ms")
+
+    async def limited():
+        task = asyncio.create_task(gateway.run())
+        await asyncio.sleep(seconds if cut_after_s is None else cut_after_s)
+        if cut_after_s is not None:
+            figures["before_cut"] = free()
+            Connection.cut = True
+            await asyncio.sleep(seconds - cut_after_s)
+        figures["running_low"] = gc.mem_free()
+        figures["running"] = free()
+        micropython.mem_info()
+        task.cancel()
+
+    asyncio.run(limited())
     stats = bus.stats()
     for name in ("requests", "replies", "timeouts", "crc_errors", "efficiency_permille", "skipped"):
         figures[name] = stats[name]
     for name in stats["pause_ms"]:
         figures["pause_%s_ms" % name] = stats["pause_ms"][name]
+        figures["pauses_%s" % name] = bus.pauses[list(stats["pause_ms"]).index(name)]
     figures["hold_max_ms"] = gateway.keeper.hold_max_ms
     figures["acked"] = gateway.session.acked
+    figures["connects"] = gateway.session.connects
     figures["log_depth"] = gateway.log.depth()
     figures["erases"] = gateway.log.stats.erases
     for name in figures:
         print(name, figures[name])
+    for name in sorted(sys.modules):
+        print("loaded", name)
