@@ -347,6 +347,8 @@ class Bus:
         stats = {"name": self.line.name}
         for name, count in zip(NAMES, self.evidence.totals()):
             stats[name] = count
+        codes = self.evidence.exceptions  # others are at 0
+        stats["exception_codes"] = {str(code): count for code, count in enumerate(codes) if count}
         stats["resyncs"] = self.engine.resyncs
         stats["late"] = self.engine.late
         stats["stray_bytes"] = self.engine.stray_bytes
