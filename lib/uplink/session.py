@@ -114,8 +114,7 @@ class Session:
             return False
 
     def close(self):
-        """Drop the connection without DISCONNECT, so that the broker publishes the last will. The session stays
-        usable: the next `service()` calls connect again, and what is not acknowledged is sent again."""
+        """Drop the connection without DISCONNECT: the broker publishes the last will, `service()` connects again."""
         if self.state != WAITING:
             self._fail("closed by the gateway")
 
@@ -382,7 +381,8 @@ class Session:
         self.state = WAITING
         self._proven = False
         if self._secured:
-            self._gap_until = self._clock.ticks_add(self._secured_at, self._handshake_gap_ms + (self._rand(10) * self._handshake_gap_ms >> 14))
+            gap_ms = self._handshake_gap_ms  # and up to a sixteenth more, so that boxes do not stay in step
+            self._gap_until = self._clock.ticks_add(self._secured_at, gap_ms + (self._rand(10) * gap_ms >> 14))
         self._clear()
         # Half of the pause is random, so that the boxes of a plant do not come back all at once.
         pause_ms = pause_ms // 2 + (self._rand(10) * (pause_ms // 2) >> 10)
