@@ -224,6 +224,7 @@ def test_exception_is_reported_with_its_code_and_the_unit_counts_as_alive():
     assert set(rig.qualities(1)) == {18} and len(rig.qualities(1)) >= 6
     assert rig.events == []
     assert rig.bus.evidence.exceptions[2] == len(rig.qualities(1))
+    assert rig.bus.stats()["exception_codes"] == {"2": len(rig.qualities(1))}
 
 
 def test_refused_merged_read_is_split_until_every_point_that_exists_is_read():
