@@ -19,6 +19,9 @@ from gateway.layouts import layouts_of
 MAX_PAYLOAD_BYTES = 2048
 MAX_META_BYTES = 4096
 MAX_PAUSE_MS = 60000  # between two batches of a backlog
+
+# What holds for every group: each sample is published, and the glossary's terms that explain it.
+_MEANING = ',"deadband":null,"terms":["sample_time","quality","period","schema","deadband"]}'
 ROWS_PER_STEP = 2  # a row costs about 2 ms on an RP2040; a frame has up to 40
 
 
@@ -130,7 +133,7 @@ class Publisher:
 
     def _meaning(self, schema):
         for line in schemas.lines(schema):
-            yield "meta/%s/%d" % (schemas.hex_of(schema), schemas.group_of(line)), line
+            yield "meta/%s/%d" % (schemas.hex_of(schema), schemas.group_of(line)), line[:-1] + _MEANING
 
     def _say(self):
         topic, text = self._message

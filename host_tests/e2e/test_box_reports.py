@@ -61,6 +61,7 @@ def test_a_consumer_that_comes_late_learns_everything_from_the_broker(
             box.wait(lambda: len(late.below("telemetry/")) == 4, "telemetry of every unit")
             _, terms = glossary_cli.load()
             box.wait(lambda: len(late.below("glossary/")) == len(terms), "the whole glossary")
+            check_meta(late, {term["term"] for term in terms})
             check_latest(box, late)
             telemetry = late.found["telemetry"]
             assert telemetry["clock"] == "set" and telemetry["reset"] == "power" and telemetry["boot"] == 1
@@ -75,6 +76,18 @@ def test_a_consumer_that_comes_late_learns_everything_from_the_broker(
             assert balance.ok, report(balance)
         finally:
             late.stop()
+
+
+def check_meta(late: Retained, terms: set[str]) -> None:
+    """Name, unit, scale, type, source unit and register, period, deadband, terms, schema: of every point."""
+    metas = late.below("meta/" + late.found["status"]["schema"])
+    assert len(metas) == late.found["status"]["groups"] == 7
+    for meta in metas:
+        assert set(meta["terms"]) <= terms and meta["deadband"] is None
+        for key in ("schema", "bus", "unit", "unit_id", "fc", "address", "period_ms"):
+            assert meta[key] is not None, key
+        for point in meta["points"]:
+            assert set(point) == {"name", "at", "type", "order", "scale", "offset", "unit"}
 
 
 def check_latest(box: VirtualBox, late: Retained) -> None:

@@ -8,11 +8,12 @@ import cbor2
 import pytest
 
 from batch_reader import samples as second_reader
-from fieldgate import decode_cli
+from fieldgate import decode_cli, sparkplug_payload
 from fieldgate.envelope import EnvelopeError, decode, groups_of, header, number
 from reference_rows import POINTS, rows
 from uplink.envelope import BatchEncoder
 from uplink.points import layout_of
+from uplink.sparkplug import FLOAT, INT32, INT64, PayloadWriter, split
 from uplink.typed import TypedEncoder
 
 FORMATS = {"columns": BatchEncoder, "typed": TypedEncoder}
@@ -189,10 +190,85 @@ def test_command(tmp_path, capsys):
     many = [(i * i * i, i % 5, bytes.fromhex("4366199a")) for i in range(200)]
     decode_cli.decode([encode(points, many).hex()], [meta], hex_text=True)  # longer than a file name may be
     capsys.readouterr()
-    for wrong in ([str(tmp_path / "missing")], [str(meta)]):
+    (tmp_path / "rubbish").write_bytes(b"rubbish")
+    for wrong in ([str(tmp_path / "missing")], [str(tmp_path / "rubbish")]):
         with pytest.raises(decode_cli.typer.Exit):
             decode_cli.decode(wrong, [meta])
         assert len(capsys.readouterr().err.splitlines()) == 1
     with pytest.raises(decode_cli.typer.Exit):
         decode_cli.decode([str(batch)], [])
     assert "no meta of schema a1b2c3d4 group 0" in capsys.readouterr().err
+
+
+def protobuf(*fields):
+    """Payload bytes of (number, kind, value), by the rules of protobuf; kinds: int, bytes, float."""
+    out = b""
+    for place, kind, value in fields:
+        out += varint(place << 3 | {int: 0, bytes: 2, float: 5}[kind])
+        out += struct.pack("<f", value) if kind is float else varint(value) if kind is int else (
+            varint(len(value)) + value)  # fmt: skip
+    return out
+
+
+def varint(value):
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def test_sparkplug_births_and_data(tmp_path, capsys):
+    quality = protobuf((1, bytes, b"Quality"), (2, bytes, protobuf((1, int, 3), (3, int, 500))))
+    birth = protobuf(
+        (1, int, 1795313755000),
+        (2, bytes, protobuf((1, bytes, b"meter/voltage"), (2, int, 7), (4, int, 9), (12, float, 230.1))),
+        (2, bytes, protobuf((1, bytes, b"climate/temperature"), (2, int, 8), (4, int, 3), (7, int, 1))),
+        (3, int, 1),
+    )
+    data = protobuf(
+        (2, bytes, protobuf((2, int, 7), (3, int, 1795313756000), (5, int, 1), (12, float, 0.1))),
+        (2, bytes, protobuf((2, int, 8), (9, bytes, quality), (10, int, 0xFFFFFFFE))),
+        (3, int, 2),
+    )
+    files = [tmp_path / "birth", tmp_path / "data"]
+    for file, payload in zip(files, (birth, data)):
+        file.write_bytes(payload)
+    decode_cli.decode([str(file) for file in files])
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert printed[0] == {"sparkplug": {"seq": 1, "utc_ms": 1795313755000, "n": 2}}
+    assert (printed[1]["metric"], printed[1]["value"]) == ("meter/voltage", 230.1)
+    assert printed[2]["value"] is None
+    assert (printed[4]["metric"], printed[4]["value"], printed[4]["historical"]) == ("meter/voltage", 0.1, True)
+    assert printed[5]["value"] == -2 and printed[5]["properties"] == {"Quality": 500}
+
+
+def test_sparkplug_of_the_box_itself_bit_for_bit():
+    words = [0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFF8000, 0xFFFFFFFF, 0x4366199A]
+    writer = PayloadWriter(4096)
+    writer.begin(split(1795313755123))
+    for alias, word in enumerate(words, 1):
+        for datatype in (INT32, INT64, FLOAT):
+            writer.metric(None, alias, split(1795313755000), datatype, struct.pack(">I", word), True)
+    found = sparkplug_payload.read(bytes(writer.finish(200)))
+    assert (found.seq, found.timestamp_ms, len(found.metrics)) == (200, 1795313755123, 3 * len(words))
+    metrics = iter(map(sparkplug_payload.Aliases().complete, found.metrics))
+    for word in words:
+        signed, unsigned, single = next(metrics), next(metrics), next(metrics)
+        assert (signed.value, unsigned.value, single.word) == (number(word, "int32"), word, word)
+        assert signed.historical and signed.timestamp_ms == 1795313755000
+
+
+def test_json_messages_are_printed_and_damage_is_one_line(tmp_path, capsys):
+    (tmp_path / "latest").write_text('{"format":1,"values":{"voltage":230.1}}')
+    decode_cli.decode([str(tmp_path / "latest")])
+    assert json.loads(capsys.readouterr().out) == {"format": 1, "values": {"voltage": 230.1}}
+    rand = random.Random(3)
+    for start in (b"\x08", b"\x12", b"{"):
+        for _ in range(300):
+            (tmp_path / "bad").write_bytes(start + rand.randbytes(rand.randrange(40)))
+            try:
+                decode_cli.decode([str(tmp_path / "bad")])
+            except decode_cli.typer.Exit:
+                assert len(capsys.readouterr().err.splitlines()) == 1
+    capsys.readouterr()

@@ -1,5 +1,6 @@
-"""`fieldgate decode`: published batches in, one line of JSON per record out.
+"""`fieldgate decode`: published payloads in, one line of JSON per record out.
 
+Reads every format that a box publishes: columns, typed arrays, Sparkplug B, and the JSON messages as they are.
 Promises: exact (a float32 is printed so that reading it back gives the same bits; scale and offset are applied in
 decimal), one clear line for rubbish, exit status 1 if any batch could not be read.
 """
@@ -18,7 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fieldgate import envelope
+from fieldgate import envelope, sparkplug_payload
 from fieldgate.envelope import Batch, EnvelopeError
 
 
@@ -93,8 +94,30 @@ def read_payload(source: str, hex_text: bool) -> bytes:
     return bytes.fromhex(data.decode("ascii")) if hex_text else data
 
 
-def decode_payload(payload: bytes, metas: Mapping[tuple[str, int], Mapping[str, Any]]) -> Iterator[str]:
-    """Lines for one payload. Raises EnvelopeError."""
+def sparkplug_lines(payload: bytes, aliases: sparkplug_payload.Aliases) -> Iterator[str]:
+    """One JSON object per payload and metric. Raises ValueError."""
+    found = sparkplug_payload.read(payload)
+    yield json.dumps({"sparkplug": {"seq": found.seq, "utc_ms": found.timestamp_ms, "n": len(found.metrics)}})
+    for metric in map(aliases.complete, found.metrics):
+        value = None if metric.null else metric.value
+        if value is not None and metric.word is not None:
+            value = shortest(metric.word, "float32")
+        yield json.dumps({"metric": metric.name or metric.alias, "utc_ms": metric.timestamp_ms, "value": value,
+                          "historical": metric.historical, "properties": metric.properties})
+
+
+def decode_payload(
+    payload: bytes,
+    metas: Mapping[tuple[str, int], Mapping[str, Any]],
+    aliases: sparkplug_payload.Aliases | None = None,
+) -> Iterator[str]:
+    """Lines for one payload of any format. Raises ValueError (EnvelopeError for batches)."""
+    if payload[:1] == b"{":
+        yield json.dumps(json.loads(payload))
+        return
+    if sparkplug_payload.looks_like(payload):
+        yield from sparkplug_lines(payload, aliases or sparkplug_payload.Aliases())
+        return
     schema = envelope.header(payload).schema
     wanted = {}
     for group in envelope.groups_of(payload):
@@ -105,12 +128,13 @@ def decode_payload(payload: bytes, metas: Mapping[tuple[str, int], Mapping[str, 
 
 
 def decode(
-    payloads: Annotated[list[str], typer.Argument(help="Files with one batch each, '-' for standard input.")],
+    payloads: Annotated[list[str], typer.Argument(help="Files with one message each, '-' for standard input.")],
     meta: Annotated[list[Path] | None, typer.Option("--meta", "-m", help="Files with the retained meta JSON.")] = None,
-    hex_text: Annotated[bool, typer.Option("--hex", help="Batches are hex digits, in files or as arguments.")] = False,
+    hex_text: Annotated[bool, typer.Option("--hex", help="Messages are hex digits, in files or as arguments.")] = False,
 ) -> None:
-    """Decode published batches with their retained meta."""
+    """Decode published messages; batches need their retained meta, Sparkplug data its births before it."""
     failed = False
+    aliases = sparkplug_payload.Aliases()
     try:
         metas = load_metas(meta or [])
     except ValueError as error:
@@ -118,7 +142,7 @@ def decode(
         raise typer.Exit(1) from None
     for source in payloads:
         try:
-            for line in decode_payload(read_payload(source, hex_text), metas):
+            for line in decode_payload(read_payload(source, hex_text), metas, aliases):
                 print(line)
         except (OSError, ValueError) as error:
             print(f"{source:.60}: {error}", file=sys.stderr)
