@@ -5,7 +5,8 @@ import struct
 
 from console import verbs
 from gateway import schema as schemas
-from modbus.codes import GOOD, quality_name
+from modbus.codes import GOOD
+from modbus.names import quality_name
 
 _QUEUE = 16  # results that may wait for the terminal; what comes faster is left out and counted
 _FORMS = {"uint16": ">H", "int16": ">h", "uint32": ">I", "int32": ">i", "float32": ">f"}

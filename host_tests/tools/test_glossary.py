@@ -9,7 +9,7 @@ import pytest
 
 from fieldgate import glossary_cli
 from gateway import words
-from modbus import codes
+from modbus import codes, names
 
 MUST_HAVE = """planned_downtime unplanned_downtime equipment_fault device_fault bus_fault network_fault broker_fault
 gateway_fault sample_time bus_response_time sample_age publish_delay availability performance quality_rate oee mttr mtbf
@@ -45,7 +45,7 @@ def test_terms_are_short_enough_for_a_message_and_plain() -> None:
 
 def test_every_code_of_the_firmware_has_a_name() -> None:
     known, _ = glossary_cli.load()
-    qualities = {str(codes.EXCEPTION + number) for number in codes.EXCEPTION_NAMES}
+    qualities = {str(codes.EXCEPTION + number) for number in names.EXCEPTION_NAMES}
     qualities |= {str(getattr(codes, name)) for name in "GOOD TIMEOUT CRC WRONG_REPLY BUS_FAULT NOT_ASKED".split()}
     assert set(known["quality"]) == qualities
     source = (glossary_cli.ROOT / "lib" / "modbus" / "codes.py").read_text()

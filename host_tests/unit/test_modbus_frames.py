@@ -9,10 +9,11 @@ from array import array
 from line import crc16 as defined_crc
 from line import sealed
 from modbus import adu, plain, reply
-from modbus.codes import CRC, TIMEOUT, WRONG_REPLY, quality_name
+from modbus.codes import CRC, TIMEOUT, WRONG_REPLY
 from modbus.crc import TABLE, crc16, move, onward, pick, seal, settle, sound
 from modbus.crc import whole as fast_whole
 from modbus.line import Line
+from modbus.names import quality_name
 from rig import Rand
 
 GOLDEN = (

@@ -1,4 +1,4 @@
-"""Codes that leave the engine: qualities, events, causes of pauses, Modbus exceptions.
+"""Codes that leave the engine: qualities, events, causes of pauses. `modbus.names` has words for them.
 
 The numbers of qualities and events are the ones of firmware/DESIGN.md; they are stored on
 flash and published, so they never change.
@@ -42,24 +42,3 @@ PAUSE_NAMES = ("gc", "flash", "erase", "tls", "module", "scan", "hold")
 # Longest time of each, in ms: gc 26 to 44 on a Pico W, a block and its acknowledgement in flash, a sector erase
 # (W25Q16JV, 9.6: at most 400), a P-256 step 1350, fifteen modules 359, one question, the search of the whole space.
 PAUSE_BOUNDS_MS = (60, 20, 400, 1400, 400, 300, 600000)
-
-# Modbus Application Protocol V1.1b3, section 7.
-EXCEPTION_NAMES = {
-    1: "illegal function",
-    2: "illegal data address",
-    3: "illegal data value",
-    4: "server device failure",
-    5: "acknowledge",
-    6: "server device busy",
-    8: "memory parity error",
-    10: "gateway path unavailable",
-    11: "gateway target device failed to respond",
-}
-
-
-def quality_name(quality):
-    """Text for a quality code, for people: `good`, `timeout`, `exception 2 (illegal data address)`."""
-    if quality >= EXCEPTION:
-        code = quality - EXCEPTION
-        return "exception %d (%s)" % (code, EXCEPTION_NAMES.get(code, "unknown"))
-    return ("good", "timeout", "crc", "wrong_reply", "bus_fault", "not_asked")[quality]
