@@ -1,12 +1,11 @@
 """Verbs that look: status, bus, log, about. Every answer fits a screen, and a fault comes with the next step."""
 
 from console import manual, verbs
+from flashlog.layout import outlook
 from gateway import revisions, telemetry
 from gateway import schema as schemas
 from modbus.evidence import CRC_ERRORS, EXCEPTIONS, REQUESTS, TIMEOUTS
 from uplink.session import UP
-
-_SAMPLE_BYTES = 24  # of a small sample in the log, for the outage forecast
 
 
 def status(shell, words):
@@ -140,13 +139,8 @@ def log(shell, words):
         rate % 10,
         stats.erases,
     )
-    if rate:
-        minutes = log.sectors * 4000 // _SAMPLE_BYTES * 10 // rate // 60
-        yield "an outage of about %d h %d min fits in at this rate (%d bytes a record)" % (
-            minutes // 60,
-            minutes % 60,
-            _SAMPLE_BYTES,
-        )
+    if gateway.recorder.flash_units:
+        yield outlook(log.sectors, max(1, gateway.recorder.flash_units * 16 * 86400 // seconds))
 
 
 def about(shell, words):

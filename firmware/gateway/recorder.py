@@ -7,7 +7,7 @@ the count itself is recorded as an event.
 """
 
 from flashlog.columns import ORDERS, plan_of
-from flashlog.layout import MAX_FRAME_BYTES
+from flashlog.layout import MAX_FRAME_BYTES, frame_bytes
 from flashlog.records import BlockBuilder
 from flashlog.workspace import Workspace
 from gateway import words
@@ -35,6 +35,7 @@ class Recorder:
         self.dropped = 0  # records that found no room since the last event about it
         self.dropped_total = 0  # the same since the start
         self.records = 0  # records taken since the start
+        self.flash_units = 0  # of 16 bytes that their frames took
         self._stale = False  # the open block belongs to the schema before
         self._reset(self._open)
         self._reset(self._full)
@@ -81,7 +82,9 @@ class Recorder:
         """Append one block to the log. Only in a pause of the bus; raises what the log raises."""
         block = self._full if self._full.records else self._open
         if block.records:
-            self._log.append(block.payload(), block.records)
+            payload = block.payload()
+            self._log.append(payload, block.records)
+            self.flash_units += frame_bytes(len(payload)) >> 4
             self._reset(block)
             if block is self._open:
                 self._stale = False

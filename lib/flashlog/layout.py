@@ -72,6 +72,22 @@ def frame_bytes(payload_bytes):
     return (FRAME_HEADER_BYTES + payload_bytes + 15) & -16
 
 
+def outlook(sectors, bytes_a_day):
+    """One line for whoever configures a box: what so many flash bytes a day (frames) mean for a log of `sectors`.
+
+    One sector is being written and one is erased ahead, the others hold a backlog; 3 % of a sector is lost at its
+    end. Makers promise 100,000 erases of a sector.
+    """
+    days = (SECTOR_BYTES - FRAMES_AT) * 0.97 / bytes_a_day  # that a sector takes to fill
+    minutes = int((sectors - 2) * days * 1440)
+    return "%d bytes of flash a day: room for an outage of %d h %d min, %.1f years of wear" % (
+        bytes_a_day,
+        minutes // 60,
+        minutes % 60,
+        sectors * days * 100000 / 365.25,
+    )
+
+
 def page_span(offset, length):
     """Number of 256-byte pages touched by `length` bytes at `offset`."""
     return ((offset + length - 1) >> 8) - (offset >> 8) + 1

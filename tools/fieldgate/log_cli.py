@@ -149,7 +149,7 @@ def map_svg(sectors: list[Sector], columns: int = 16) -> str:
     size, gap, top = 44, 4, 8
     newest = max((sector.sequence for sector in sectors), default=0)
     most = max(1, *(sector.erases for sector in sectors))
-    height = top + (len(sectors) + columns - 1) // columns * (size + gap) + 46
+    height = top + (len(sectors) + columns - 1) // columns * (size + gap) + 60
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{columns * (size + gap) + 8}" height="{height}" '
         'font-family="sans-serif" font-size="11">',
@@ -171,11 +171,13 @@ def map_svg(sectors: list[Sector], columns: int = 16) -> str:
             f'<rect x="{x + 2}" y="{y + size - 7}" width="{(size - 4) * sector.erases / most:.1f}" height="5" '
             'fill="#5b4a9e"/></g>',
         ]
-    x = 6
+    x, y = 6, height - 50
     for name, color in COLORS.items():
-        out.append(f'<rect x="{x}" y="{height - 36}" width="10" height="10" fill="{color}" stroke="#8795a1"/>')
-        out.append(f'<text x="{x + 14}" y="{height - 27}">{escape(MEANINGS[name])}</text>')
-        x += 26 + 6 * len(MEANINGS[name])
+        if name == "retired":  # a second line
+            x, y = 6, height - 34
+        out.append(f'<rect x="{x}" y="{y}" width="10" height="10" fill="{color}" stroke="#8795a1"/>')
+        out.append(f'<text x="{x + 14}" y="{y + 9}">{escape(MEANINGS[name])}</text>')
+        x += 34 + 7 * len(MEANINGS[name])
     out.append(
         f'<text x="6" y="{height - 8}">number: age in sectors; bar: wear, full = {most} erases; '
         "red edge: torn or damaged bytes inside</text>"
