@@ -88,8 +88,7 @@ class Rig:
         self.broker = Broker()
         self.net = NamedNet({BROKER: self.broker}, servers)
         self.names = Names(self.net, self.clock, lambda bits: 0x4321 & ((1 << bits) - 1))
-        self.session = Session(self.names, self.clock, lambda bits: 0, {
-            "client_id": "a", "brokers": [(host, 1883)]})
+        self.session = Session(self.names, self.clock, lambda bits: 0, {"client_id": "a", "brokers": [(host, 1883)]})
         self.texts = []
         self.session.on_state = lambda up, text: self.texts.append(text)
 

@@ -1,5 +1,4 @@
-"""Why there is no session, in words for a technician: each text ends the sentence "broker 10.0.0.5:1883: ...".
-"""
+"""Why there is no session, in words for a technician: each text ends the sentence "broker 10.0.0.5:1883: ..."."""
 
 import errno
 
