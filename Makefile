@@ -11,10 +11,11 @@ BOOTSTRAP = command -v $(PYTHON) >/dev/null || \
 SECONDS ?= 60
 SOAK_SECONDS ?= 600
 SEED ?= 1
+FILE ?= box.tar
 PYTEST = .venv/bin/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rp2040 lint boards image size soak bench-bus bench-log bench-uplink setup setup-boards setup-test setup-emulated lock clean
+.PHONY: help demo test test-rp2040 lint boards image flash deploy repl backup restore test-board size soak bench-bus bench-log bench-uplink setup setup-boards setup-test setup-emulated lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -35,6 +36,25 @@ boards: setup ## compile the device files of every board into build/boards/
 image: setup-boards ## build what a factory writes: BOARD=name FIRMWARE=downloaded image (CONFIG=folder, UNPINNED=1)
 	@.venv/bin/fieldgate image "$(BOARD)" $(if $(FIRMWARE),--firmware "$(FIRMWARE)") $(if $(CONFIG),--config "$(CONFIG)") \
 		$(if $(UNPINNED),--unpinned --any-version)
+
+flash: setup-boards ## write the image onto a board and wait for its first line: BOARD=name PORT=port (DRIVE=, ERASE=1)
+	@.venv/bin/fieldgate flash "$(BOARD)" $(if $(PORT),--port "$(PORT)") $(if $(DRIVE),--drive "$(DRIVE)") \
+		$(if $(ERASE),--erase)
+
+deploy: setup-boards ## update the code on a box, changed files only: BOARD=name PORT=port
+	@.venv/bin/fieldgate deploy "$(BOARD)" $(if $(PORT),--port "$(PORT)")
+
+repl: setup-boards ## talk to a box: PORT=port
+	@.venv/bin/fieldgate repl $(if $(PORT),--port "$(PORT)")
+
+backup: setup-boards ## save the configuration of a box: PORT=port FILE=box.tar
+	@.venv/bin/fieldgate backup $(if $(PORT),--port "$(PORT)") "$(FILE)"
+
+restore: setup-boards ## write such a file onto a box: PORT=port FILE=box.tar
+	@.venv/bin/fieldgate restore $(if $(PORT),--port "$(PORT)") "$(FILE)"
+
+test-board: setup-test ## test a real board beside a USB-RS485 adapter: BOARD=name PORT=port ADAPTER=port
+	@BOARD="$(BOARD)" PORT="$(PORT)" ADAPTER="$(ADAPTER)" $(PYTEST) -n 0 host_tests/hardware $(T)
 
 size: setup ## print the .mpy bytes of every device module beside its budget
 	@.venv/bin/fieldgate size

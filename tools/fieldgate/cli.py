@@ -37,6 +37,11 @@ COMMANDS = (
     Command("build", "fieldgate.build_cli", "build", "Compile the device files of the boards into build/boards/."),
     Command("image", "fieldgate.image_cli", "build_image", "Build the image of a board, with its papers."),
     Command("firmware", "fieldgate.image_cli", "app", "Check and pin downloaded MicroPython images."),
+    Command("flash", "fieldgate.flash_cli", "flash_board", "Write an image onto a board over the cable."),
+    Command("deploy", "fieldgate.flash_cli", "deploy_code", "Update the code on a box, changed files only."),
+    Command("repl", "fieldgate.flash_cli", "repl", "Talk to a box over the cable."),
+    Command("backup", "fieldgate.flash_cli", "backup", "Save the configuration of a box into a file."),
+    Command("restore", "fieldgate.flash_cli", "restore", "Write such a file onto a box."),
     Command("size", "fieldgate.build_cli", "size", "Compare the .mpy bytes of every device module with its budget."),
 )
 
