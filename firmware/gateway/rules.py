@@ -163,6 +163,7 @@ IT = (
                     "telemetry_s": (("int", 1, 3600), 60),
                     "payload": (("one", ("columns", "typed", "sparkplug")), "columns"),  # see lib/uplink
                     "sparkplug": (_SPARKPLUG, {}),
+                    "homeassistant": (("or_null", ("topic", 32)), None),  # prefix of its discovery topics
                     "backfill_bytes_per_s": (("int", 0, 1000000), 16384),  # 0: no limit
                     "latest_s": (("int", 0, 3600), 0),  # 0: off, as with the next one
                     "assets_s": (("int", 0, 86400), 3600),
