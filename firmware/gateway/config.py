@@ -165,6 +165,9 @@ def check_it(it):
     mqtt = it["mqtt"]
     if mqtt["password"] is not None and mqtt["user"] is None:
         errors.append("mqtt.user: found null, allowed a name when mqtt.password is given (MQTT 3.1.1, 3.1.2.9)")
+    publish = it["publish"]
+    if publish["homeassistant"] and (not publish["latest_s"] or publish["payload"] == "sparkplug"):
+        errors.append("publish.homeassistant: needs latest_s of 1 or more and another payload than sparkplug")
     for path, servers in (("mqtt.brokers[%d]", mqtt["brokers"]), ("time_servers[%d]", it["time_servers"])):
         for i, server in enumerate(servers):
             if not _is_host(server["host"]):
