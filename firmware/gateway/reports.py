@@ -21,6 +21,8 @@ class Reports:
         self._telemetry_ms = settings["telemetry_s"] * 1000
         self._latest_ms = settings["latest_s"] * 1000
         self._assets_ms = settings["assets_s"] * 1000
+        self._homeassistant = settings["homeassistant"]
+        self._discovered = None  # schema that Home Assistant was told of in this session
         self._unit = 0  # whose turn it is in the telemetry
         self._asked = {}  # (bus, unit id): True, units that were asked who they are
 
@@ -42,8 +44,12 @@ class Reports:
             if session.connects != connects:
                 connects = session.connects
                 telemetry_at = latest_at = now
+                self._discovered = None
                 if self._gateway.latest:
                     self._gateway.latest.refresh()
+            if self._homeassistant and self._discovered != self._gateway._stored:
+                self._discovered = self._gateway._stored
+                await self._discover(sleep_ms)
             if clock.ticks_diff(now, telemetry_at) >= 0:
                 telemetry_at = clock.ticks_add(now, self._telemetry_ms)
                 await self._telemetry(sleep_ms)
@@ -82,6 +88,16 @@ class Reports:
             if not said:
                 break
             used += said
+
+    async def _discover(self, sleep_ms):
+        from gateway import homeassistant, schema
+
+        gateway = self._gateway
+        for line in schema.lines(self._discovered):
+            for topic, pieces in homeassistant.messages(line, gateway.box, gateway.base, self._homeassistant):
+                if not await self._say(topic, pieces, sleep_ms):
+                    self._discovered = None  # again with the next session
+                    return
 
     async def _latest(self, sleep_ms):
         latest = self._gateway.latest
