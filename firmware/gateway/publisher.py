@@ -144,7 +144,8 @@ class Publisher:
         return True
 
     def _publish(self, topic, payload, retain, position):
-        token = self._session.publish("%s/%s" % (self._base, topic), payload, retain)
+        topic = topic[1:] if topic[0] == "/" else "%s/%s" % (self._base, topic)  # "/": not below the base
+        token = self._session.publish(topic, payload, retain)
         self._in_flight.append((token, position))
 
     def _on_ack(self, token):
