@@ -1,6 +1,7 @@
 """The bus beside other tasks, in virtual time: no wire time lost, pauses, share, two buses, evidence, figures."""
 
 import line as wire
+from modbus.codes import PAUSE_GC
 from rig import Rig, unit
 
 HEAP_KB = 8000  # for the records, not for the engine
@@ -184,3 +185,43 @@ def test_t35_counts_from_the_end_of_the_stop_bit():
         errors, longest_us = gaps_of(baud, serial_format, line.stop_us)
         assert not errors and longest_us <= line.t35_us + 40, (baud, errors[:2], longest_us)
         assert gaps_of(baud, serial_format, 0)[0], baud
+
+
+def held_run(hold_us, baud, when):
+    """A saturated line beside a task that holds the loop for hold_us at `when(rig)`; returns the rig."""
+    rig = Rig([wire.Unit(1)], [unit(1, ((0, 10, 1000),))], baud, "8N1")
+    rig.plan.reads[0].period_ms = 1
+
+    async def holder():
+        while True:
+            await rig.loop.sleep_ms(1)
+            if when(rig):
+                free_us = rig.bus.free_us()
+                rig.clock.advance_us(hold_us)
+                rig.bus.held(PAUSE_GC, hold_us, free_us)
+                await rig.loop.sleep_ms(100)
+
+    rig.loop.spawn(holder())
+    rig.run_ms(4000)
+    assert not rig.wire.errors
+    return rig
+
+
+def time_errors(rig):
+    """For each result the difference of its time to the true end of its reply on the wire, in ms."""
+    ends = [(end // 1000000) & 0x3FFFFFFF for _, end, _ in rig.wire.replies]
+    return [min([abs(ms - end) for end in ends]) for _, _, ms, _ in rig.results[:200]]
+
+
+def test_a_hold_that_fits_under_a_reply_costs_no_wire_time():
+    quiet = held_run(0, 9600, lambda rig: False)
+    beside = held_run(25000, 9600, lambda rig: rig.bus.free_us() >= 25000)
+    assert beside.bus.pause_ms[PAUSE_GC] == 0
+    assert beside.wire.sent >= quiet.wire.sent - 1, (beside.wire.sent, quiet.wire.sent)
+
+
+def test_a_longer_hold_under_a_reply_costs_the_rest_and_keeps_times_true():
+    beside = held_run(25000, 115200, lambda rig: rig.bus.free_us() >= 3000)
+    holds = beside.bus.pauses[PAUSE_GC]
+    assert holds > 20 and 20 * holds <= beside.bus.pause_ms[PAUSE_GC] < 23 * holds
+    assert max(time_errors(beside)) <= 1

@@ -200,7 +200,7 @@ class Bus:
             self._failed(i, read, quality, 0)
             return
         took_us = self._diff(engine.end_us, engine.sent_us)
-        lost_us = engine.gap_us - self._t35_us if self._back_to_back else 0
+        lost_us = engine.gap_us - self.line.silence_us if self._back_to_back else 0
         self.evidence.note(read, quality, took_us, lost_us, engine.latency_us, engine.watched, engine.end_ms)
         if self._share < 1000:
             self._rest_us = (took_us + self._t35_us) // self._share * (1000 - self._share)  # below 2^30
@@ -324,6 +324,23 @@ class Bus:
         for read in self.plan.reads:
             if read.active:
                 self._on_result(read, quality, self._ms(), self.engine.data, 0)
+
+    def free_us(self):
+        """us from now for which the line notices nothing if somebody holds the loop; 0: it needs us now.
+
+        While a reply is awaited: until it can be complete. At most 2^29.
+        """
+        engine = self.engine
+        if engine.state == REPLY:
+            return max(0, engine.look_us - self._diff(self._us(), engine.sent_us))
+        return min(self.idle_ms(), 500000) * 1000
+
+    def held(self, cause, held_us, free_us):
+        """Somebody held the loop for held_us when `free_us` was what it says: what was more counts as a pause."""
+        if held_us > free_us:
+            self.pause_ms[cause] = (self.pause_ms[cause] + (held_us - free_us) // 1000) & _MASK
+            self.pauses[cause] = (self.pauses[cause] + 1) & _MASK
+            self._back_to_back = False
 
     def idle_ms(self):
         """For how long nothing will be sent, as far as is known; 0 while polling."""

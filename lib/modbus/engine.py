@@ -74,6 +74,7 @@ class Engine:
         self._n = 0
         self._last_us = clock.ticks_us()  # the line has been silent since
         self._noise_us = self._last_us  # begin of a wait for silence
+        self._behind_us = 0  # by so much the last reply was seen later than it can have ended
         self._slack_us = 0  # by so much the reply may have been earlier than it was seen
         self._missing = 0  # bytes without which a look is useless
         self._vague = True  # no head of a reply was seen so far
@@ -134,7 +135,8 @@ class Engine:
         now = self._us()
         self._n = 0
         self.sent_us = now
-        self.gap_us = self._diff(now, self._last_us)
+        self.gap_us = self._diff(now, self._last_us) + self._behind_us
+        self._behind_us = 0
         self.state = REPLY
         return self._look_first(read)
 
@@ -261,9 +263,16 @@ class Engine:
             self._account_for(at, length)
         move(self.data, 0, buf, at + 3, self.nbytes)
         self.latency_us = max(0, latency - self._slack_us)  # a look at the latter would come late for ever
+        behind = 0
+        if not self.watched and self._exact:  # the loop was held: the reply ended when it could, as far as we know
+            behind = max(0, self._diff(now, self.sent_us) - self.look_us)
+        self._behind_us = behind
         if self._overdue is not None:
             self.forget(read.unit)
         self._end(quality, now)
+        if behind > _EARLY_US:
+            self.end_us = self._add(now, -behind)
+            self.end_ms = self._add(self.end_ms, -((behind + _EARLY_US) // 1000))
         return 0
 
     def _account_for(self, at, length):

@@ -49,6 +49,7 @@ class ListeningBus:
 
     ask = Bus.ask
     done = Bus.done
+    held = Bus.held
     stats = Bus.stats
     unit_stats = Bus.unit_stats
 
@@ -252,6 +253,10 @@ class ListeningBus:
         self._granted |= bit
         self._pause_from_ms[cause] = now
         return True
+
+    def free_us(self):
+        """us for which somebody may hold the loop; a guess, as is `idle_ms`."""
+        return 1000 * self.idle_ms()
 
     def idle_ms(self):
         """A guess: while the line is quiet, for how long it will be."""
