@@ -2,7 +2,7 @@
 
 import line as wire
 from clock import Clock, VirtualLoop
-from gateway.search import Searching, forget, identify
+from gateway.search import Between, Searching, forget, identify
 from modbus.bus import Bus
 from modbus.codes import PAUSE_ERASE, PAUSE_FLASH, PAUSE_HOLD, PAUSE_SCAN
 from modbus.line import Line
@@ -68,6 +68,25 @@ def test_polling_keeps_its_deadlines_while_a_search_runs():
         assert missed == 0 and task.between.forced == 0
         assert rig.good(1) >= due - 1 and rig.good(2) >= due - 1
         assert period_ms - 30 <= min(late) and max(late) <= period_ms + 30, (min(late), max(late))
+
+
+def test_a_service_that_does_not_wait_for_idle_time_is_caught():
+    class Impatient(Between):
+        def ask(self):
+            return self._bus.ask(PAUSE_SCAN)
+
+    steps = []
+    for kind in (Between, Impatient):
+        rig = polled(9600, 400)
+        rig.run_ms(5000)
+        rig.results.clear()
+        task = Searching(Box(rig), 0, "known")
+        task.search._pause = kind(rig.bus, rig.clock)
+        rig.loop.spawn(task.run(rig.loop.sleep_ms))
+        rig.run_ms(60000)
+        task.cancel()
+        steps.append(max([rig.clock.ticks_diff(b[2], a[2]) for a, b in zip(*both_ways(rig))]))
+    assert steps[0] <= 402 and steps[1] > 410, steps
 
 
 def test_where_there_is_no_idle_time_a_poll_waits_for_one_question_at_a_tenth_of_the_time():
