@@ -8,8 +8,8 @@ from gateway import schema as schemas
 FIRMWARE = "0.1.0"
 
 # Payload bytes in one telemetry period, whatever is connected: the box, then as many units as fit, in turn.
-BUDGET_BYTES = 2816
-BOX_BYTES = 2304  # longest possible text of the box, with two buses
+BUDGET_BYTES = 3328
+BOX_BYTES = 2816  # longest possible text of the box, with two buses
 UNIT_BYTES = 448  # of one unit
 MAX_SILENT = 4  # names of silent units that a bus lists; beyond that it counts
 

@@ -20,6 +20,7 @@ SETTINGS = {
     "telemetry_s": 3600,
     "latest_s": 1,
     "assets_s": 0,
+    "homeassistant": None,
     "backfill_bytes_per_s": 2048,
 }
 UTC_MS = 1795312800000

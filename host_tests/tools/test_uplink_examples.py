@@ -11,12 +11,16 @@ import pytest
 
 from fieldgate.envelope import decode, number
 from reference_rows import POINTS, rows
-from uplink.envelope import BatchEncoder, layout_of
+from uplink.envelope import BatchEncoder
+from uplink.points import layout_of
+from uplink.typed import TypedEncoder
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "tools" / "examples"
 PROGRAMS = {
-    "python": [sys.executable, str(EXAMPLES / "decode_batch.py")],
-    "node": ["node", str(EXAMPLES / "decode_batch.js")],
+    "python": ([sys.executable, str(EXAMPLES / "decode_batch.py")], BatchEncoder),
+    "node": (["node", str(EXAMPLES / "decode_batch.js")], BatchEncoder),
+    "python typed": ([sys.executable, str(EXAMPLES / "decode_typed.py")], TypedEncoder),
+    "node typed": (["node", str(EXAMPLES / "decode_typed.js")], TypedEncoder),
 }
 MIXED = [
     {"name": f"{kind}-{order}", "at": at, "type": kind, "order": order}
@@ -28,13 +32,13 @@ MIXED = [
 INPUTS = [{"name": f"input {i}", "at": i, "type": "bool", "order": None} for i in range(11)]
 
 
-def batches():
+def batches(make):
     """(payload, metas) of batches that together use every mode."""
     wire = bytes((37 * i * i + i // 3) & 0x7F for i in range(4096))  # no NaN, which JSON does not know
-    for known in (True, False):
+    for known in (True, False) if make is BatchEncoder else (True,):  # whole rows are for the first format's example
         for raw in (False, True):
             layouts = {0: layout_of(POINTS), 1: layout_of(MIXED), 200: layout_of(INPUTS)} if known else {}
-            encoder = BatchEncoder(1, 16384, 255)
+            encoder = make(1, 16384, 255)
             encoder.begin(3, bytes.fromhex("a1b2c3d4"), layouts, 1 << 33, 0, 61000)
             for i, (time, row) in enumerate(rows(raw)):
                 assert encoder.sample(0, 0 if i % 9 else 1, 0, 61000 + time, row)
@@ -50,14 +54,15 @@ def batches():
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_example(program, tmp_path):
-    if shutil.which(PROGRAMS[program][0]) is None:
-        pytest.skip(f"{program} is not installed")
-    for payload, metas in batches():
+    command, make = PROGRAMS[program]
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    for payload, metas in batches(make):
         (tmp_path / "batch").write_bytes(payload)
         for group, meta in metas.items():
             (tmp_path / f"{group}.json").write_text(json.dumps(meta))
         files = [str(tmp_path / "batch"), *(str(tmp_path / f"{group}.json") for group in metas)]
-        run = subprocess.run([*PROGRAMS[program], *files], capture_output=True, text=True, timeout=60)
+        run = subprocess.run([*command, *files], capture_output=True, text=True, timeout=60)
         assert run.returncode == 0, run.stderr
         printed = [json.loads(line) for line in run.stdout.splitlines()]
         for group, meta in metas.items():

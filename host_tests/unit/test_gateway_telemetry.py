@@ -10,6 +10,7 @@ from gateway.reports import Reports
 from paperboy import Paperboy
 
 LARGEST = (1 << 30) - 1
+SETTINGS = {"telemetry_s": 60, "latest_s": 0, "assets_s": 0, "homeassistant": None}
 COUNTERS = ("requests", "replies", "timeouts", "crc_errors", "wrong_replies", "exceptions", "retries")
 OTHERS = ("resyncs", "late", "stray_bytes", "foreign_requests", "skipped", "busy_permille", "efficiency_permille")
 CAUSES = ("gc", "flash", "erase", "tls", "module", "scan", "hold", "console")
@@ -38,6 +39,7 @@ class Bus:
         stats = {"name": self.line.name}
         for name in COUNTERS + OTHERS:
             stats[name] = LARGEST
+        stats["exception_codes"] = dict([(str(code), LARGEST) for code in range(12)])
         stats["pause_ms"] = dict([(name, LARGEST) for name in CAUSES])
         return stats
 
@@ -93,7 +95,7 @@ class Box:
 
     def run(self, ms):
         loop = VirtualLoop(self.clock)
-        loop.spawn(Reports(self, {"telemetry_s": 60, "latest_s": 0, "assets_s": 0}).run(loop.sleep_ms))
+        loop.spawn(Reports(self, SETTINGS).run(loop.sleep_ms))
         loop.spawn(self.publish(loop.sleep_ms))
         loop.run_ms(ms)
 
@@ -149,7 +151,7 @@ def test_without_a_session_nothing_is_made_and_a_connect_brings_it_at_once():
     box = Box(units=1)
     box.session.ready = False
     loop = VirtualLoop(box.clock)
-    loop.spawn(Reports(box, {"telemetry_s": 60, "latest_s": 0, "assets_s": 0}).run(loop.sleep_ms))
+    loop.spawn(Reports(box, SETTINGS).run(loop.sleep_ms))
     loop.spawn(box.publish(loop.sleep_ms))
     loop.run_ms(200000)
     assert not box.told
