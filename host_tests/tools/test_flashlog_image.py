@@ -10,10 +10,11 @@ from xml.etree import ElementTree
 import pytest
 from typer.testing import CliRunner
 
+import old_log
 from fieldgate import flashimage, log_cli
 from fieldgate.flashimage import forecast
 from flashlog.log import FlashLog
-from flashlog.records import BlockBuilder
+from flashlog.records import SAMPLE, BlockBuilder
 from nor import Nor
 
 SCHEMA = b"\xa1\xb2\xc3\xd4"
@@ -142,3 +143,25 @@ def test_cut_in_the_first_format_gets_one_line(tmp_path: Path) -> None:
 def test_missing_file_gets_one_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(log_cli.app, ["stats", str(tmp_path / "none.img")])
     assert result.exit_code == 2 and "none.img" in result.output
+
+
+def test_an_image_of_older_firmware_is_read(tmp_path: Path) -> None:
+    status, text = run(tmp_path, bytes(old_log.memory()), "verify")
+    count = len(old_log.all_rows())
+    assert (status, text.splitlines()[-1].split(";")[0]) == (0, f"16 frames, {count} records readable, 0 problems")
+    status, text = run(tmp_path, bytes(old_log.memory()), "dump")
+    rows = [json.loads(line) for line in text.splitlines()]
+    for row, (kind, name, quality, era, ticks, data) in zip(rows, old_log.all_rows(), strict=True):
+        assert row["uptime_ms"] == (era << 30) + ticks
+        if kind == SAMPLE:
+            assert (row["group"], row["quality"], row["data"]) == (name, quality, (data or b"").hex())
+
+
+def test_the_map_holds_its_legend(nor: Nor, tmp_path: Path) -> None:
+    picture = tmp_path / "map.svg"
+    run(tmp_path, bytes(nor.memory), "stats", "--svg", str(picture))
+    tree = ElementTree.fromstring(picture.read_text(encoding="utf-8"))
+    width = float(tree.attrib["width"])
+    for text in tree.iter("{http://www.w3.org/2000/svg}text"):
+        if not text.attrib.get("text-anchor"):
+            assert float(text.attrib["x"]) + 6.5 * len(text.text or "") < width, text.text
