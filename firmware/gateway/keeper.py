@@ -13,7 +13,9 @@ ERASE_MS = 60  # a sector erase takes 45 ms typically (W25Q16JV datasheet, 9.6)
 ERASE_SOON = 2  # from the log: it does not wait for an idle bus any more
 ACK_MS = 1000
 GC_FREE_BYTES = 16384  # collect when less than this is left (a collection takes 44 ms on a Pico W) ...
-GC_LOOK_MS = 500  # looking takes 7 ms on an RP2040
+GC_LOOK_MS = 500  # at first and when in doubt; looking takes 7 ms on an RP2040
+LOOK_US = 8000
+ROOM_MS = 200  # so long it waits for a good moment
 GC_MS = 10000  # ... and this often anyway, so that the heap's low is known
 
 
@@ -29,7 +31,9 @@ class Keeper:
         self._publisher = publisher
         self._watchdog = watchdog
         self._wrote = clock.ticks_ms()
-        self._gc_at = self._gc_looked = clock.ticks_ms()
+        self._gc_at = self._looked = self._look_at = clock.ticks_ms()
+        self._free_bytes = 0  # at the last look
+        self._gc_us = 30000  # the last collection took so long
         self.schema_to_store = None  # called in a pause when the plan has changed
         self.chore = None  # the same for another file
         self.heap_low_bytes = 0x3FFFFFFF  # the least that was free after a collection
@@ -65,11 +69,33 @@ class Keeper:
                 self._log.idle()
                 self.resume(PAUSE_ERASE)
             if self._garbage():
-                await self.pause(PAUSE_GC, sleep_ms)
-                gc.collect()
-                self.heap_low_bytes = min(self.heap_low_bytes, gc.mem_free())
-                self._gc_at = clock.ticks_ms()
-                self.resume(PAUSE_GC)
+                await self._room(sleep_ms)
+                self._collect()
+
+    async def _room(self, sleep_ms):
+        """Wait, at most ROOM_MS, for the moment at which the lines notice a collection least.
+
+        Best while they idle, else right after a request: its reply arrives meanwhile, by interrupts.
+        """
+        most = 0
+        for tries in range(ROOM_MS):
+            free = self._free_us()
+            if free > self._gc_us or (tries > ROOM_MS // 4 and free > most - (most >> 2)):
+                return
+            most = max(most, free)
+            await sleep_ms(1)
+
+    def _collect(self):
+        clock = self._clock
+        free = [bus.free_us() for bus in self._buses]
+        start = clock.ticks_us()
+        gc.collect()
+        self._free_bytes = gc.mem_free()
+        self.heap_low_bytes = min(self.heap_low_bytes, self._free_bytes)
+        self._gc_us = took = clock.ticks_diff(clock.ticks_us(), start)
+        self._gc_at = self._looked = clock.ticks_ms()
+        for bus, us in zip(self._buses, free):
+            bus.held(PAUSE_GC, took, us)
 
     async def write_all(self, sleep_ms):
         """Everything that is still in RAM goes to flash: the run is about to end."""
@@ -92,13 +118,25 @@ class Keeper:
         return self._clock.ticks_diff(self._clock.ticks_ms(), self._wrote) >= ACK_MS
 
     def _garbage(self):
-        now = self._clock.ticks_ms()
-        if self._clock.ticks_diff(now, self._gc_looked) < GC_LOOK_MS:
+        """True when it is time to collect. Looking takes 7 ms: no more often than the use of memory asks for."""
+        clock = self._clock
+        now = clock.ticks_ms()
+        late_ms = clock.ticks_diff(now, self._look_at)
+        if late_ms < 0 or (late_ms < ROOM_MS and self._free_us() < LOOK_US):
             return False
-        self._gc_looked = now
-        if gc.mem_free() < GC_FREE_BYTES:
-            return True
-        return self._clock.ticks_diff(self._clock.ticks_ms(), self._gc_at) > GC_MS
+        free = gc.mem_free()
+        used = self._free_bytes - free
+        passed = max(1, clock.ticks_diff(now, self._looked))
+        self._free_bytes = free
+        self._looked = now
+        wait_ms = GC_LOOK_MS
+        if used > 0:  # look again when half of what may be used is
+            wait_ms = min(max(GC_LOOK_MS // 4, (free - GC_FREE_BYTES) // 2 * min(passed, 4000) // used), 4000)
+        self._look_at = clock.ticks_add(now, wait_ms)
+        return free < GC_FREE_BYTES or clock.ticks_diff(now, self._gc_at) > GC_MS
+
+    def _free_us(self):
+        return min([bus.free_us() for bus in self._buses])
 
     def _idle_ms(self):
         return min([bus.idle_ms() for bus in self._buses])

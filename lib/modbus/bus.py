@@ -331,6 +331,8 @@ class Bus:
         While a reply is awaited: until it can be complete. At most 2^29.
         """
         engine = self.engine
+        if self._granted:
+            return 0
         if engine.state == REPLY:
             return max(0, engine.look_us - self._diff(self._us(), engine.sent_us))
         return min(self.idle_ms(), 500000) * 1000
