@@ -153,6 +153,7 @@ def _make_session(gateway, net, it, base):
         {
             "client_id": it["box"],
             "brokers": [(broker["host"], broker["port"]) for broker in mqtt["brokers"]],
+            "tls_brokers": [i for i, broker in enumerate(mqtt["brokers"]) if broker["tls"]],
             "user": mqtt["user"],
             "password": mqtt["password"],
             "keep_alive_s": mqtt["keep_alive_s"],
