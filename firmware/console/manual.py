@@ -14,6 +14,17 @@ TEXTS = {
         "values as they are read, until Ctrl-C",
         ("watch meter", "watch plc.cycles 10"),
     ),
+    "scan": (
+        "[bus] [known [baud format]|common|whole]",
+        "search for units, with reads only: at the bus's own setting between polls (3 minutes), at the usual settings "
+        "(10 s) or at all (9 minutes), for which polling stops; on a bus that only listens, what it has heard",
+        ("scan", "scan line1 common", "scan known 9600 8N1"),
+    ),
+    "identify": (
+        "[bus] unit_id",
+        "ask a unit who it is: vendor, product, revision (FC 43/14, FC 17)",
+        ("identify 5",),
+    ),
     "show": ("[key]", "the configuration, or the part below a key; of the candidate if there is one", ("show line1",)),
     "set": (
         "key value",

@@ -11,6 +11,8 @@ MODULES = {
     "log": "look",
     "about": "look",
     "watch": "live",
+    "scan": "finder",
+    "identify": "finder",
     "show": "edit",
     "set": "edit",
     "unset": "edit",

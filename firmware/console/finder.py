@@ -1,0 +1,155 @@
+"""The verbs scan and identify: which units are on a line, and who they say they are. Reads only, between polls."""
+
+import asyncio
+
+from console import verbs
+
+_TELL = 20  # waits of 0.1 s between two lines of progress
+_KINDS = ("known", "common", "whole")
+_FOREIGN = "foreign traffic"
+
+
+def scan(shell, words):
+    """scan [bus] [known [baud format]|common|whole]"""
+    number, words = _bus(shell, words)
+    bus = shell.gateway.buses[number]
+    if hasattr(bus, "learned"):
+        yield "%s only listens; what it has heard:" % bus.line.name
+        yield from bus.learned()
+        return
+    kind = words.pop(0) if words else "known"
+    if kind not in _KINDS:
+        raise verbs.Refused(verbs.VALUE, "no search %s: there is %s" % (kind, " ".join(_KINDS)))
+    baud, serial_format = _setting(words)
+    if kind != "known" or baud:
+        shell.need("ot")
+        answer = yield verbs.Ask("polling of %s stops meanwhile. Go on? y: " % bus.line.name)
+        if not answer or answer.strip()[:1] not in "yY":
+            return
+    found = []
+    job = _Job(shell.gateway, number, (kind, baud, serial_format), found)
+    try:
+        yield from _watch(job, found)
+    finally:
+        job.end()
+
+
+def _watch(job, found):
+    told = 0
+    waits = 0
+    asked = False
+    while not job.over:
+        yield None
+        waits += 1
+        while told < len(found):
+            yield _found_text(found[told])
+            told += 1
+        if job.state == _FOREIGN and not asked:
+            asked = True
+            yield "somebody else is heard on the line: nothing is sent until it is silent"
+            answer = yield verbs.Ask("ask all the same, in a tenth of the time? y: ")
+            if answer is None:
+                return
+            if answer.strip()[:1] in ("y", "Y"):
+                job.searching.confirm()
+        if waits % _TELL == 0 and job.total:
+            yield "%s: %d of %d" % (job.state, job.position, job.total)
+    while told < len(found):
+        yield _found_text(found[told])
+        told += 1
+    if job.error:
+        raise verbs.Refused(job.code, job.error)
+    yield "%s: %d of %d asked, %d units found" % (job.state, job.position, job.total, len(found))
+
+
+def _found_text(unit):
+    how = "" if unit.asked else ", heard answering somebody else"
+    return "unit %d: %d baud %s%s" % (unit.unit_id, unit.baud, unit.serial_format, how)
+
+
+class _Job:
+    """The search as a task of its own."""
+
+    def __init__(self, gateway, number, what, found):
+        self.over = False
+        self.error = None
+        self.code = verbs.BUSY
+        self.state = "starting"
+        self.position = self.total = 0
+        self.searching = None
+        self._module = None
+        self._task = asyncio.create_task(self._run(gateway, number, what, found))
+
+    async def _run(self, gateway, number, what, found):
+        try:
+            self._module = await gateway.load_search()
+            make = self._module.Searching
+            self.searching = make(gateway, number, *what, on_progress=self._progress, on_found=found.append)
+            await self.searching.run(asyncio.sleep_ms)
+        except ValueError as error:
+            self.error = str(error)
+        except OSError as error:
+            self.error = "the port failed: %s" % error.args[-1]
+            self.code = verbs.STORAGE
+        finally:
+            self.over = True
+
+    def _progress(self, state, position, total, units):
+        self.state, self.position, self.total = state, position, total
+
+    def end(self):
+        """Whatever runs is over; the bus polls."""
+        self._task.cancel()
+        if self._module:
+            self._module.forget()
+
+
+def identify(shell, words):
+    """identify [bus] unit_id"""
+    number, words = _bus(shell, words)
+    if not words or not words[0].isdigit() or not 1 <= int(words[0]) <= 247:
+        raise verbs.Refused(verbs.VALUE, "name a unit id, 1..247: identify 5")
+    unit_id = int(words[0])
+    answers = []
+    task = asyncio.create_task(_ask_who(shell.gateway, number, unit_id, answers))
+    try:
+        while not answers:
+            yield None
+    finally:
+        task.cancel()
+    if isinstance(answers[0], str):
+        raise verbs.Refused(verbs.BUSY, answers[0])
+    for name in sorted(answers[0]):
+        yield "%-14s %s" % (name, answers[0][name])
+    if not answers[0]:
+        yield "unit %d does not say (no answer to FC 43/14 and FC 17)" % unit_id
+
+
+async def _ask_who(gateway, number, unit_id, answers):
+    module = None
+    try:
+        module = await gateway.load_search()
+        answers.append(await module.identify(gateway, number, unit_id, asyncio.sleep_ms))
+    except OSError as error:
+        answers.append("the port failed: %s" % error.args[-1])
+    finally:
+        if module:
+            module.forget()
+
+
+def _bus(shell, words):
+    """(number of the bus that the first word names, the words behind it); the first bus if it names none."""
+    names = [bus.line.name for bus in shell.gateway.buses]
+    words = list(words)
+    if words and words[0] in names:
+        return names.index(words.pop(0)), words
+    return 0, words
+
+
+def _setting(words):
+    if not words:
+        return None, None
+    if len(words) == 2 and words[0].isdigit() and words[1].upper() in ("8N1", "8E1", "8O1", "8N2"):
+        if 1200 <= int(words[0]) <= 1000000:
+            return int(words[0]), words[1].upper()
+    raise verbs.Refused(verbs.VALUE, "a setting is a baud rate and a format: scan known 9600 8N1")
