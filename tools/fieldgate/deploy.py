@@ -158,6 +158,8 @@ def stop_program(port: str, chip_resets_by_cable: bool, say: Say, seconds: float
             line.rts = True
             time.sleep(0.1)
             line.rts = False
+    except OSError:
+        pass  # a line without RTS, or a USB port that is on its way out
     finally:
         line.close()
     lines = read_lines(port, seconds, lambda text: text.endswith(PROMPT), poke=b"\x03\x03")
