@@ -5,6 +5,8 @@ decimal numbers to that, so 237 x 0.1 is 23.7 and a 32-bit counter keeps every d
 k x 10^e with a whole k. `fieldgate decode` prints the same numbers.
 """
 
+import sys
+
 from uplink.points import BOOL, FLOAT32, INT16, INT32, width_of
 
 
@@ -56,19 +58,39 @@ def shortest(head, second, third, last):
     while top >= bottom * 10 ** (power + 1) if power >= -1 else top * 10 ** -(power + 1) >= bottom:
         power += 1
     even = not mantissa & 1  # half of the way to a neighbour reads back as the even one of the two
-    for digits in range(9):
+    least, most = 0, 8  # digits behind the first one: more always do where fewer do
+    while True:
+        digits = (least + most) >> 1
         e = power - digits
-        times = 10**-e if e < 0 else 1
-        part = bottom * 10**e if e > 0 else bottom
-        k = top * times // part
-        error = k * part - top * times
+        value, part = (top * 10**-e, bottom) if e < 0 else (top, bottom * 10**e)
+        k = value // part
+        error = k * part - value
         if 2 * -error > part or (2 * -error == part and k & 1):  # to the nearest, in the middle to the even one
             k += 1
             error += part
-        limit = (above if error > 0 else below) * times
+        limit = above if error > 0 else below
+        if e < 0:
+            limit *= 10**-e
         if abs(error) < limit or (even and abs(error) == limit):
-            break
-    return (-k if head > 127 else k), e
+            if least == digits:
+                return (-k if head > 127 else k), e
+            most = digits
+        else:
+            least = digits + 1
+
+
+def _by_columns(data):
+    """The same as `shortest` for a float32 that has few digits, without garbage, where the column coder is loaded
+    anyway; None for others."""
+    columns = sys.modules.get("uplink.columns")
+    if columns is None:
+        return None
+    numbers = bytearray(4)
+    decimals = columns.find_decimals(data, 1, numbers)
+    if decimals < 0:
+        return None
+    k = int.from_bytes(numbers, "big")
+    return (k - (1 << 32) if numbers[0] > 127 else k), -decimals
 
 
 def number(kind, data, at):
@@ -79,7 +101,8 @@ def number(kind, data, at):
     width = width_of(kind)
     order = kind >> 4
     if what == FLOAT32:
-        return shortest(*[data[at + (i ^ order)] for i in range(4)])
+        word = bytes([data[at + (i ^ order)] for i in range(4)])
+        return _by_columns(word) or shortest(*word)
     value = int.from_bytes(bytes([data[at + (i ^ order)] for i in range(width)]), "big")
     if (what == INT16 or what == INT32) and data[at + order] > 127:
         value -= 1 << 8 * width

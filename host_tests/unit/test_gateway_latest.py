@@ -81,6 +81,22 @@ def test_random_floats_against_the_runtime():
             assert struct.pack(">f", float(shorter)) != data, (hex(bits), shown, shorter)
 
 
+def test_the_column_coder_gives_the_same_decimals():
+    import uplink.columns  # from now on it is found
+
+    assert uplink.columns
+    few = 0
+    for i in range(-3000, 3000, 7):
+        for power in (1, 10, 1000, 100000):
+            data = struct.pack(">f", i / power)
+            found = decimals._by_columns(data)
+            slow = decimals.shortest(*data)
+            if found:
+                few += 1
+                assert float(decimals.show(*found)) == float(decimals.show(*slow)), (i, power)
+    assert few > 2000
+
+
 META = {
     "format": 1, "schema": "a1b2c3d4", "group": 3, "bus": "line1", "unit": "meter", "unit_id": 7, "fc": 4,
     "address": 0, "count": 5, "period_ms": 1000, "points": [

@@ -1,96 +1,10 @@
 """From bus to broker without bus and broker: recorder, flash log and publisher put together on simulated flash."""
 
-import os
-
 from batch_reader import samples
-from clock import Clock
-from flashlog.log import FlashLog
 from flashlog.records import EVENT, SAMPLE, TIME_MARK, Block
-from gateway import schema, schema_store, words
-from gateway.clock import Uptime
-from gateway.publisher import Publisher
-from gateway.recorder import Recorder
+from gateway import schema, words
 from modbus import codes
-from nor import Nor
-from paperboy import Paperboy
-
-UTC_MS = 1795312800000
-SETTINGS = {"batch_records": 64, "batch_age_ms": 1000}
-POINTS = [
-    {"name": "p%d" % i, "address": 10 + i, "type": "uint16", "order": "ABCD", "scale": 1, "offset": 0, "unit": ""}
-    for i in range(3)
-]
-KINDS = {0: ["uint16"] * 3, 1: ["uint16"] * 3}
-
-
-class Box:
-    """A box's memory and flash; `restart` is a power cut: only flash and files remain."""
-
-    def __init__(self, flush_ms=1000, period_ms=1000, sectors=8):
-        _clear_schemas()
-        self.flash = Nor(sectors, 16)
-        self.clock = Clock(utc_ms=UTC_MS)
-        self.flush_ms = flush_ms
-        self.restart(period_ms)
-
-    def restart(self, period_ms=1000, settings=SETTINGS):
-        self.log = FlashLog(self.flash, b"\x01\x02\x03\x04")
-        self.log.mount()
-        self.boot = self.log.begin_boot()
-        self.uptime = Uptime(self.clock)
-        self.schema = schema_store.store(lambda: _texts(period_ms))
-        self.recorder = Recorder(self.log, self.clock, self.uptime, self.boot, self.schema, self.flush_ms)
-        self.session = Paperboy()
-        self.publisher = Publisher(self.log, self.session, self.clock, "base", settings)
-        self.publisher.greet("{}", self.schema)
-        self.publisher._terms = iter(())  # the glossary is not the point here
-
-    def sample(self, value, group=0, after_ms=100):
-        self.clock.advance_ms(after_ms)
-        data = bytearray(8)
-        for i in range(3):
-            data[2 * i] = value >> 8
-            data[2 * i + 1] = value & 255
-        self.recorder.sample(group, codes.GOOD, self.uptime.update(), data, 6)
-
-    def settle(self):
-        """Publish until there is nothing to do even when time passes, as far as the window lets."""
-        for _ in range(3):
-            while self.publisher.step():
-                pass
-            self.clock.advance_ms(1100)
-
-    def values(self):
-        """(boot, value) of every sample in the batches, in order of arrival; all three points must agree."""
-        out = []
-        for payload in self.session.batches():
-            top, groups = samples(payload, KINDS)
-            for group in sorted(groups):
-                for _, quality, row in groups[group]:
-                    assert quality == 0 and row[0] == row[1] == row[2]
-                    out.append((top[2], row[0]))
-        return out
-
-
-def _texts(period_ms):
-    return [schema_store.group_text("line1", "plc", 4, group, 3, 10, 3, period_ms, POINTS) for group in (0, 1)]
-
-
-def _clear_schemas():
-    if schema.FOLDER in os.listdir():
-        for name in os.listdir(schema.FOLDER):
-            os.remove(schema.FOLDER + "/" + name)
-
-
-def _frames(log):
-    log.rewind()
-    frames = []
-    while True:
-        payload = log.read()
-        if payload is None:
-            return frames
-        frames.append(list(Block(bytes(payload))))
-
+from records_box import KINDS, UTC_MS, Box, clear_schemas, frames_of
 
 # Recorder
 
@@ -107,7 +21,7 @@ def test_samples_and_events_of_one_flush_are_one_frame_with_their_times():
     assert box.recorder.due()
     box.recorder.write()
     assert not box.recorder.due()
-    (frame,) = _frames(box.log)
+    (frame,) = frames_of(box.log)
     mark, sample, event, text = frame
     assert (mark[0], mark[4], mark[5]) == (TIME_MARK, start, box.clock.utc_ms() - 1000)
     assert sample[:3] == (SAMPLE, 0, 0) and bytes(sample[5]) == b"\x00\x07" * 3
@@ -136,7 +50,7 @@ def test_a_full_block_is_due_at_once_and_a_second_one_takes_what_comes():
     assert not box.recorder.due()
     box.clock.advance_ms(60000)
     box.recorder.write()
-    frames = _frames(box.log)
+    frames = frames_of(box.log)
     assert [row[5][1] + (row[5][0] << 8) for frame in frames for row in frame] == list(range(count + 1))
     assert len(frames) == 2
 
@@ -152,7 +66,7 @@ def test_what_finds_no_room_is_counted_and_the_count_is_recorded():
     box.recorder.write()
     box.clock.advance_ms(60000)
     box.recorder.write()
-    rows = [row for frame in _frames(box.log) for row in frame]
+    rows = [row for frame in frames_of(box.log) for row in frame]
     assert len(rows) == kept + 1
     assert rows[-1][:2] == (EVENT, words.RECORDS_DROPPED) and rows[-1][5] == (2000 - kept, 0)
 
@@ -182,7 +96,7 @@ def test_a_change_of_schema_begins_a_new_block():
 
 def test_time_is_marked_at_first_when_it_moves_and_every_minute():
     box = Box()
-    marks = lambda: sum(row[0] == TIME_MARK for frame in _frames(box.log) for row in frame)  # noqa: E731
+    marks = lambda: sum(row[0] == TIME_MARK for frame in frames_of(box.log) for row in frame)  # noqa: E731
 
     def pass_ms(ms):
         box.clock.advance_ms(ms)
@@ -337,7 +251,7 @@ def test_a_schema_that_is_not_kept_any_more_is_published_as_whole_rows():
     box.sample(0x1234)
     box.clock.advance_ms(1000)
     box.recorder.write()
-    _clear_schemas()
+    clear_schemas()
     box.restart(period_ms=77)
     box.settle()
     (payload,) = box.session.batches()

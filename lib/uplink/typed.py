@@ -18,6 +18,16 @@ FLOAT32_ARRAY = 85
 
 
 @micropython.viper
+def count_of_group(groups: ptr8, count: int, group: int) -> int:
+    """How many of `count` samples are of a group."""
+    found = 0
+    for i in range(count):
+        if int(groups[i]) == group:
+            found += 1
+    return found
+
+
+@micropython.viper
 def put_of_group(groups: ptr8, source: ptr8, count: int, group: int, width: int, out: ptr8, at: int) -> int:
     """Of `count` big-endian values in `source`, `width` bytes each, those of a group, little-endian. Returns the
     place after them."""
@@ -81,6 +91,7 @@ class TypedEncoder(Batch):
             at = cbor.put_string(out, at, value) if isinstance(value, str) else cbor.put_int(out, at, value)
         at = cbor.put_string(out, at, "groups")
         at = cbor.put_head(out, at, cbor.ARRAY, len(self._groups))
+        yield
         for group in sorted(self._groups):
             layout = self._groups[group][2]
             good = self._load(group)
@@ -113,7 +124,7 @@ class TypedEncoder(Batch):
     def _put_of_group(self, at, group, key, tag, source, width):
         """The typed array `key` of a group, times or qualities."""
         out = self._out
-        count = sum([self._group[i] == group for i in range(self._samples)])
+        count = count_of_group(self._group, self._samples, group)
         at = cbor.put_string(out, at, key)
         at = cbor.put_head(out, at, cbor.TAG, tag)
         at = cbor.put_head(out, at, cbor.BYTES, count * width)
