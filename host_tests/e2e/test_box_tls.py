@@ -94,6 +94,10 @@ def test_a_box_without_a_clock_sets_it_and_connects_by_tls(box: VirtualBox, plan
     balance = box.balance()
     assert balance.ok, balance
     box.wait(lambda: (box.box / "time_floor.txt").exists(), "the floor is kept")
+    told = box.store.telemetry
+    tls_ms = [bus["pause_ms"]["tls"] for bus in told["bus"]]
+    print(f"REPORT: whole virtual box with TLS: longest hold {told['hold_max_ms']} ms, bus paused for TLS {tls_ms} ms")
+    assert min(tls_ms) > 0, "the handshake was announced to the bus"
     assert abs(int((box.box / "time_floor.txt").read_text()) - time.time()) < 3600
 
 

@@ -15,6 +15,7 @@ from uplink import tls_dates
 from uplink.tls_records import Records
 
 STEP_MS = 600  # the bound that is announced for a step on an RP2040; see DESIGN.md for what was measured
+RECORD_BYTES = 704  # a quantised batch; encrypting it takes 4.6 ms on an RP2040, and a slice should stay below 5
 _MAX_HOLES = 2048
 _MAX_FILE_BYTES = 4096  # of a certificate or a key
 
@@ -143,12 +144,12 @@ class _Connection:
         return 1 if self._standing else 2
 
     def write(self, data):
-        """As in the seam; one call makes one record, which leaves in one piece if TCP takes it."""
+        """As in the seam; one call makes one record of at most RECORD_BYTES, which TCP gets in one piece."""
         if not self._records.flush():
             self._check()
             return 0
         try:
-            count = self._socket.write(data)
+            count = self._socket.write(memoryview(data)[:RECORD_BYTES])
         except OSError as error:
             raise OSError(self._reason(error))
         self._check()
