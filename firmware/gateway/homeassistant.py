@@ -1,6 +1,6 @@
 """Home Assistant's device-based MQTT discovery: every unit on the bus a device, every point an entity.
 
-Promises: each message stands by itself, has at most `POINTS` entities (3.6 KB at most) and goes to
+Promises: each message stands by itself, has at most `POINTS` entities (5 KB at most) and goes to
 <prefix>/device/<box>_<unit>_<group>_<part>/config; those of one unit name the same device, which Home Assistant
 merges. Values come from `latest`, whether they are current from `status`. Loaded only when it.json asks for it.
 Sources: Home Assistant's pages "MQTT" (discovery payload), "MQTT Sensor", "MQTT binary sensor", "Sensor entity".
