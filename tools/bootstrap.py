@@ -72,7 +72,7 @@ def lock_file(name: str) -> Path:
 def fingerprint(name: str) -> dict[str, str]:
     """What the set-up of `name` depends on; equal fingerprints mean that nothing is to do."""
     digest = hashlib.sha256()
-    for path in (lock_file(name), TOOLS / "device_packages.json", Path(__file__)):
+    for path in (lock_file(name), TOOLS / "device_packages.json", TOOLS / "stub_packages.json", Path(__file__)):
         digest.update(path.read_bytes())
     return {
         "inputs": digest.hexdigest(),
@@ -247,11 +247,16 @@ def link_project() -> None:
         runtime.symlink_to(Path(own_micropython() or "").resolve())
 
 
-def fetch_device_packages() -> None:
+def fetch_device_packages(name: str) -> None:
     say("device packages: micropython-umqtt.simple, micropython-modbus")
     fetched = subprocess.run([str(BIN / "python"), "-m", "fieldgate.device_packages"], check=False)
     if fetched.returncode != 0:
         raise SetupError("device packages are missing (see the line above)")
+    if name in LISTS[LISTS.index("test") :]:
+        say("type stubs of the boards' MicroPython")
+        fetched = subprocess.run([str(BIN / "python"), "-m", "fieldgate.stub_packages"], check=False)
+        if fetched.returncode != 0:
+            raise SetupError("type stubs are missing (see the line above)")
 
 
 def renew_locks() -> None:
@@ -287,7 +292,7 @@ def main(arguments: list[str]) -> int:
             make_venv()
             install(arguments[0])
             link_project()
-            fetch_device_packages()
+            fetch_device_packages(arguments[0])
             write_stamp(arguments[0])
     except SetupError as error:
         print(f"set-up: {error}", file=sys.stderr)

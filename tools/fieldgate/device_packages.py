@@ -47,15 +47,13 @@ def open_index() -> PyPISimple:
     return client
 
 
-def download(client: PyPISimple, pin: dict[str, Any]) -> bytes:
-    """The sdist that `pin` names, unchecked, at most MAX_ARCHIVE_BYTES."""
+def download(client: PyPISimple, pin: dict[str, Any], kind: str = "sdist") -> bytes:
+    """The sdist (or "wheel") that `pin` names, unchecked, at most MAX_ARCHIVE_BYTES."""
     name = f"{pin['project']} {pin['version']}"
     try:
         page = client.get_project_page(pin["project"], timeout=TIMEOUT_S)
         found = [
-            package
-            for package in page.packages
-            if package.version == pin["version"] and package.package_type == "sdist"
+            package for package in page.packages if package.version == pin["version"] and package.package_type == kind
         ]
         if not found:
             raise DevicePackageError(f"{name}: the package index has no such archive")

@@ -7,25 +7,27 @@ class Net(Stack):
     """The network seam of DESIGN.md. settings: the board's NET entry; it: the IT half of the configuration."""
 
     def __init__(self, settings, it, clock):
-        kind = settings["kind"]
-        wanted = it["network"]
-        link = None
-        if kind == "wifi":
-            import rp2
+        super().__init__(_link(settings["kind"], it["network"], it["box"], clock))
 
-            from ports.wifi import Wifi
 
-            if wanted["country"]:
-                rp2.country(wanted["country"])  # before the radio starts
-            link = Wifi(wanted["wifi"], wanted["address"], clock, it["box"])
-        elif kind == "wiznet5k":
-            import network
+def _link(kind, wanted, hostname, clock):
+    if kind == "wifi":
+        import rp2
 
-            from ports.wired import Wired
+        from ports.wifi import Wifi
 
-            network.hostname(it["box"])
-            nic = network.WIZNET5K()
-            link = Wired(nic, wanted["address"])
-            if wanted["address"] is None:
-                nic.ipconfig(dhcp4=True)  # the other kinds ask by themselves
-        super().__init__(link)
+        if wanted["country"]:
+            rp2.country(wanted["country"])  # before the radio starts
+        return Wifi(wanted["wifi"], wanted["address"], clock, hostname)
+    if kind == "wiznet5k":
+        import network
+
+        from ports.wired import Wired
+
+        network.hostname(hostname)
+        nic = network.WIZNET5K()
+        link = Wired(nic, wanted["address"])
+        if wanted["address"] is None:
+            nic.ipconfig(dhcp4=True)  # the other kinds ask by themselves
+        return link
+    return None

@@ -33,7 +33,7 @@ class Rs485:
         if wiring.get("de") is not None:
             self._off = 1 - wiring.get("de_active", 1)
             self._driver = Pin(wiring["de"], Pin.OUT, value=self._off)
-            self._timer = Timer()
+            self._timer = Timer(-1)
             self._release = self._driver_off  # bound once: binding allocates
         self._uart = UART(
             wiring["uart"],
