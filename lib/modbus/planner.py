@@ -2,8 +2,8 @@
 
 Points of one unit, function and period become one read as long as the hole between them is
 at most `max_gap` registers (16 times as many coils), contains none of the unit's `holes`, and the
-read stays within `max_registers` (16 times as many coils, at most 2000). The time on the wire is computed before anything is
-polled; a plan that does not fit is refused with the numbers.
+read stays within `max_registers` (16 times as many coils, at most 2000). The time on the wire is
+computed before anything is polled; a plan that does not fit is refused with the numbers.
 
 Loaded by modbus.plan when it is needed, and released by the application after the start.
 """
