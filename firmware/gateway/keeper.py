@@ -79,7 +79,7 @@ class Keeper:
         """
         most = 0
         for tries in range(ROOM_MS):
-            free = self._free_us()
+            free = self.free_us()
             if free > self._gc_us or (tries > ROOM_MS // 4 and free > most - (most >> 2)):
                 return
             most = max(most, free)
@@ -122,7 +122,7 @@ class Keeper:
         clock = self._clock
         now = clock.ticks_ms()
         late_ms = clock.ticks_diff(now, self._look_at)
-        if late_ms < 0 or (late_ms < ROOM_MS and self._free_us() < LOOK_US):
+        if late_ms < 0 or (late_ms < ROOM_MS and self.free_us() < LOOK_US):
             return False
         free = gc.mem_free()
         used = self._free_bytes - free
@@ -135,8 +135,14 @@ class Keeper:
         self._look_at = clock.ticks_add(now, wait_ms)
         return free < GC_FREE_BYTES or clock.ticks_diff(now, self._gc_at) > GC_MS
 
-    def _free_us(self):
-        return min([bus.free_us() for bus in self._buses])
+    def free_us(self):
+        """us from now for which no line notices that somebody holds the loop. Allocates nothing."""
+        least = 0x3FFFFFFF
+        for bus in self._buses:
+            us = bus.free_us()
+            if us < least:
+                least = us
+        return least
 
     def _idle_ms(self):
         return min([bus.idle_ms() for bus in self._buses])
