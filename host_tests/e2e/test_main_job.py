@@ -225,7 +225,8 @@ def test_serial_port_that_another_program_holds(box: VirtualBox) -> None:
     )  # fmt: skip
     os.close(master)
     os.close(held)
-    assert without_greeting(ended.stdout + ended.stderr).strip() == f"RS-485 port {box.serial} is in use by another program"
+    said = without_greeting(ended.stdout + ended.stderr)
+    assert said.strip() == f"RS-485 port {box.serial} is in use by another program"
     assert ended.returncode == 3
 
 
