@@ -69,7 +69,7 @@ soak: setup-test ## run the long random tests of every part (SOAK_SECONDS=600 fo
 test-rp2040: setup-emulated ## run the tests on emulated RP2040 firmware (UF2=folder with the images)
 	@$(PYTEST) host_tests/emulated --uf2 "$(UF2)" $(T)
 
-bench-bus: setup ## bus engine beside micropython-modbus on one virtual line (UF2=folder adds emulated RP2040 firmware)
+bench-bus: $(if $(UF2),setup-emulated,setup) ## bus engine beside micropython-modbus on one virtual line (UF2=folder adds emulated RP2040 firmware)
 	@PYTHONPATH=tools .venv/bin/python -m fieldgate.bench_bus --uf2 "$(UF2)"
 
 bench-log: setup ## flash log beside LittleFS on the same simulated flash: wear, erases, cost of an append

@@ -86,6 +86,7 @@ class Summary:
     ideal_us: float
     mean_us: float
     worst_us: float
+    best_us: float
     gap_min_us: float
     gap_max_us: float
     t35_us: float
@@ -93,6 +94,11 @@ class Summary:
     @property
     def efficiency(self) -> float:
         return self.ideal_us / self.mean_us
+
+    @property
+    def jitter_us(self) -> float:
+        """Longest less shortest cycle."""
+        return self.worst_us - self.best_us
 
     @property
     def worst_efficiency(self) -> float:
@@ -232,6 +238,7 @@ class Line:
             ideal_us=self.ideal_us(len(first.request), len(first.reply or b""), unit.turnaround_us),
             mean_us=sum(cycles) / len(cycles),
             worst_us=max(cycles),
+            best_us=min(cycles),
             gap_min_us=min(gaps),
             gap_max_us=max(gaps),
             t35_us=self.t35_ns / 1000,

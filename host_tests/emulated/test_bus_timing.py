@@ -44,6 +44,7 @@ def tell(who: str, line: Line) -> Summary:
     print(
         f"REPORT: emulated RP2040, {line.baud:6d} {line.line_format}, {who}: efficiency {figures.efficiency:.4f}"
         f" (worst cycle {figures.worst_efficiency:.4f}) of {figures.ideal_us / 1000:.2f} ms,"
+        f" jitter {figures.jitter_us:.0f} us,"
         f" gap {figures.gap_min_us:.0f}..{figures.gap_max_us:.0f} us (t3.5 {figures.t35_us:.0f} us)"
     )
     return figures
