@@ -12,21 +12,21 @@ _NTP_PORT = 123
 class Pauses:
     """A pause of all buses for each step of a handshake, without waiting for it: `ask` until it says True."""
 
-    def __init__(self, buses):
-        self._buses = buses
+    def __init__(self, gateway):
+        self._gateway = gateway
 
     def ask(self):
         """True when no reply is awaited on any bus and none will be before `done`."""
-        return all([bus.ask(PAUSE_TLS) for bus in self._buses])
+        return all([bus.ask(PAUSE_TLS) for bus in self._gateway.buses])
 
     def done(self):
         """End of the step, or nothing comes of it."""
-        for bus in self._buses:
+        for bus in self._gateway.buses:
             bus.done(PAUSE_TLS)
 
 
-def front(net, clock, it, buses):
-    """(network seam with TLS for the brokers that are configured so, Timekeeper). `buses`: filled later.
+def front(gateway, net, it):
+    """(network seam with TLS for the brokers that are configured so, Timekeeper).
 
     Where no time server is named, the brokers that have TLS are asked for the time."""
     secured = {}
@@ -36,6 +36,7 @@ def front(net, clock, it, buses):
     servers = [(server["host"], server["port"]) for server in it["time_servers"]]
     if not servers:
         servers = [(host, _NTP_PORT) for host, _ in secured]
+    clock = gateway.clock
     source = Sntp(net, clock, random.getrandbits, servers)
     timekeeper = Timekeeper(clock, source, lambda text: print("clock: " + text))
     if secured:
@@ -43,5 +44,5 @@ def front(net, clock, it, buses):
 
         from uplink.tls_link import TlsNet
 
-        net = TlsNet(net, clock, secured, timekeeper.utc_ms, Pauses(buses), tls)
+        net = TlsNet(net, clock, secured, timekeeper.utc_ms, Pauses(gateway), tls)
     return net, timekeeper

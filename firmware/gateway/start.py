@@ -90,7 +90,6 @@ def build(gateway, parts, plans, ot, it):
     gateway.who = telemetry.identity(it["box"], gateway.boot, log.log_id)
     base = "/".join([it["place"][part] for part in ("enterprise", "site", "area", "line", "cell", "asset")])
     gateway.base = base
-    gateway.buses = []
     gateway.timekeeper = None  # where the time is asked for or TLS is used
     gateway.session = _make_session(gateway, parts.net, it, base)
     if publish["payload"] == "sparkplug":
@@ -140,7 +139,7 @@ def _make_session(gateway, net, it, base):
     if it["time_servers"] or any([broker["tls"] for broker in mqtt["brokers"]]):
         from gateway import secure
 
-        net, gateway.timekeeper = secure.front(net, gateway.clock, it, gateway.buses)
+        net, gateway.timekeeper = secure.front(gateway, net, it)
     make, topic_bytes = Session, len(base.encode()) + 48  # /latest/<name of a unit>/<group>
     if it["publish"]["payload"] == "sparkplug":
         from uplink.sparkplug_session import SparkplugSession as make  # only where it is configured
