@@ -93,11 +93,15 @@ def test_a_box_without_a_clock_sets_it_and_connects_by_tls(box: VirtualBox, plan
     box.wait_samples(60)
     balance = box.balance()
     assert balance.ok, balance
+    box.wait(lambda: tls_pause_ms(box) > 0, "telemetry says that the handshake was announced to the bus")
+    hold_ms = box.store.telemetry["hold_max_ms"]
+    print(f"REPORT: whole virtual box with TLS: longest hold {hold_ms} ms, bus paused {tls_pause_ms(box)} ms for TLS")
     box.wait(lambda: (box.box / "time_floor.txt").exists(), "the floor is kept")
-    told = box.store.telemetry
-    tls_ms = [bus["pause_ms"]["tls"] for bus in told["bus"]]
-    print(f"REPORT: whole virtual box with TLS: longest hold {told['hold_max_ms']} ms, bus paused for TLS {tls_ms} ms")
-    assert min(tls_ms) > 0, "the handshake was announced to the bus"
+
+
+def tls_pause_ms(box: VirtualBox) -> int:
+    """How long the bus says it was paused for TLS."""
+    return sum(bus["pause_ms"]["tls"] for bus in box.store.telemetry.get("bus", ()))
     assert abs(int((box.box / "time_floor.txt").read_text()) - time.time()) < 3600
 
 
