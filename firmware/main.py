@@ -4,7 +4,7 @@ import gc
 
 # Collect often while starting: otherwise what is kept lies scattered over the whole heap
 # between garbage, and no room is left in one piece (measured: 8 KB not to be had of 130 KB free).
-gc.threshold(8192)
+gc.threshold(16384)
 
 import asyncio  # noqa: E402
 import sys  # noqa: E402
@@ -47,6 +47,9 @@ def run(gateway):
         print("stopped by the keyboard; what was not in flash yet is lost (at most one block)")
         return 0
     except Restart:
+        return RESTART
+    except MemoryError:
+        print("out of memory: the gateway starts again; what was not in flash yet is lost (at most one block)")
         return RESTART
     except Exception as error:  # a mistake of ours: one line for the technician, the rest for whoever mends it
         with open(CRASH_FILE, "w") as file:

@@ -74,12 +74,13 @@ def test_constants_become_numbers_and_private_names_short() -> None:
     assert "getattr(self, '_width')" in user and "self._width" in user  # reached by text
 
 
-def test_an_attribute_loses_its_underscore_or_is_named_like_something_in_rom() -> None:
+def test_an_attribute_is_named_like_something_in_rom_or_like_a_text() -> None:
     text = (
         "class A:\n    def __init__(self, bus, x):\n        self._bus = bus\n        self._x = x\n        self.x = x\n"
     )
-    assert shrunk(a=text)["a"].count("self.bus = value") == 1
-    assert f"self.{NAMES_IN_ROM[0]} = key" in shrunk(a=text)["a"]
+    short = shrunk(a=text)["a"]
+    assert f"self.{NAMES_IN_ROM[0]} = value" in short and f"self.{NAMES_IN_ROM[1]} = key" in short and "self.x" in short
+    assert "self.bus = value" in shrunk(a=text + "print('bus')\n")["a"]
 
 
 def test_what_is_assigned_from_elsewhere_or_named_outside_is_kept() -> None:

@@ -3,11 +3,11 @@
 Promises: the shrunk files do what the sources do, on MicroPython, for as long as all of them come from one `Shrinker`.
 What is changed:
 
-* an int constant (`NAME = const(...)` or an ALL_CAPS name with an int value, assigned once) stands as its value
+* a constant (`NAME = const(...)` or an ALL_CAPS name assigned once, an int or a short text) stands as its value
   wherever it is used, across modules too; its name, and imports that are then unused, are gone;
-* a private data attribute (`self._name`) loses its underscore where no attribute of the plain name exists anywhere,
-  so that one name is kept for both the argument and the attribute, else it gets a short name out of NAMES_IN_ROM, which
-  every image has anyway. Methods and functions keep their names: tracebacks stay readable;
+* a private data attribute (`self._name`) gets a name out of NAMES_IN_ROM, which every image has anyway, or loses its
+  underscore where the plain name is a text that is there anyway. Methods and functions keep their names: tracebacks
+  stay readable;
 * a parameter that nobody passes by its name is called like one of PARAMETERS, for the same reason;
 * annotations (of functions that are not viper) and docstrings are dropped.
 
@@ -25,6 +25,8 @@ from pathlib import Path
 
 from fieldgate.device_names import NAMES_IN_ROM, PARAMETERS
 
+_TEXT_CHARS = 32
+_Value = int | str | bytes
 _CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]*$")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _Functions = ast.FunctionDef | ast.AsyncFunctionDef
@@ -71,8 +73,8 @@ class Shrinker:
 
     # Constants
 
-    def _constants_of(self, tree: ast.Module) -> dict[str, ast.expr | int]:
-        found: dict[str, ast.expr | int] = {}
+    def _constants_of(self, tree: ast.Module) -> dict[str, ast.expr | _Value]:
+        found: dict[str, ast.expr | _Value] = {}
         stores = Counter(
             node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
         )
@@ -102,24 +104,24 @@ class Shrinker:
             for module, constants in self._constants.items():
                 known = dict(self._visible(places[module], module))
                 for name, value in constants.items():
-                    if not isinstance(value, int):
+                    if not isinstance(value, _Value):
                         number = _evaluate(value, known)
                         if number is not None:
                             constants[name] = number
         for constants in self._constants.values():
-            for name in [name for name, value in constants.items() if not isinstance(value, int)]:
+            for name in [name for name, value in constants.items() if not isinstance(value, _Value)]:
                 del constants[name]
 
-    def _visible(self, tree: ast.Module, module: str) -> Iterator[tuple[str, int]]:
+    def _visible(self, tree: ast.Module, module: str) -> Iterator[tuple[str, _Value]]:
         for node in tree.body:
             if isinstance(node, ast.ImportFrom):
                 source = self._constants.get(_imported_from(node, module, False), {})
                 for alias in node.names:
                     value = source.get(alias.name)
-                    if isinstance(value, int):
+                    if isinstance(value, _Value):
                         yield alias.asname or alias.name, value
         for name, value in self._constants[module].items():
-            if isinstance(value, int):
+            if isinstance(value, _Value):
                 yield name, value
 
     # Names
@@ -152,10 +154,11 @@ class Shrinker:
             plain = name[1:]
             if name in taken or name in texts or (name in by_text and plain in texts):
                 continue  # a method, or reached by text: settings of uplink.session
-            if plain.isidentifier() and not iskeyword(plain) and plain not in taken and plain not in spare:
-                names[name] = plain
-            elif spare:
+            free = plain.isidentifier() and not iskeyword(plain) and plain not in taken and plain not in spare
+            if spare and not (free and plain in texts):
                 names[name] = spare.pop(0)
+            elif free:
+                names[name] = plain
             taken.add(names.get(name, name))
         return names
 
@@ -205,14 +208,16 @@ def _is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
 
-def _evaluate(node: ast.expr | int, known: dict[str, int]) -> int | None:
-    """The int that an expression of ints and known names stands for; None: something else."""
-    if isinstance(node, int):
+def _evaluate(node: ast.expr | _Value, known: dict[str, _Value]) -> _Value | None:
+    """The int that an expression of ints and known names stands for, or a short text; None: something else."""
+    if isinstance(node, _Value):
         return node
+    if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and len(node.value) <= _TEXT_CHARS:
+        return node.value
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "const":
         node = node.args[0]
     for part in ast.walk(node):
-        if isinstance(part, ast.Name) and part.id in known:
+        if isinstance(part, ast.Name) and type(known.get(part.id)) is int:
             continue
         if isinstance(part, ast.Constant) and type(part.value) is int:
             continue
@@ -236,14 +241,14 @@ class _Folder(ast.NodeTransformer):
     """Puts values in the place of constants, takes the branch for MicroPython, drops annotations and docstrings."""
 
     def __init__(
-        self, constants: dict[str, dict[str, ast.expr | int]], module: str, kept: set[str], is_package: bool
+        self, constants: dict[str, dict[str, ast.expr | _Value]], module: str, kept: set[str], is_package: bool
     ) -> None:
         self._constants = constants
         self._module = module
         self._kept = kept
         self._is_package = is_package
-        self._values: dict[str, int] = {
-            name: value for name, value in constants[module].items() if isinstance(value, int)
+        self._values: dict[str, _Value] = {
+            name: value for name, value in constants[module].items() if isinstance(value, _Value)
         }
         self._modules: dict[str, str] = {}  # local name of an imported module: its full name
 
@@ -254,7 +259,7 @@ class _Folder(ast.NodeTransformer):
                 for alias in node.names:
                     name = alias.asname or alias.name
                     value = self._constants.get(source, {}).get(alias.name)
-                    if isinstance(value, int):
+                    if isinstance(value, _Value):
                         self._values[name] = value
                     elif f"{source}.{alias.name}" in self._constants:
                         self._modules[name] = f"{source}.{alias.name}"
@@ -284,7 +289,7 @@ class _Folder(ast.NodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         if isinstance(node.ctx, ast.Load) and isinstance(node.value, ast.Name) and node.value.id in self._modules:
             value = self._constants[self._modules[node.value.id]].get(node.attr)
-            if isinstance(value, int):
+            if isinstance(value, _Value):
                 return _number(value)
         self.generic_visit(node)
         return node
@@ -345,9 +350,10 @@ class _Folder(ast.NodeTransformer):
         return node
 
 
-def _number(value: int) -> ast.expr:
-    number: ast.expr = ast.Constant(abs(value))
-    return ast.UnaryOp(ast.USub(), number) if value < 0 else number
+def _number(value: _Value) -> ast.expr:
+    if isinstance(value, int) and value < 0:
+        return ast.UnaryOp(ast.USub(), ast.Constant(-value))
+    return ast.Constant(value)
 
 
 class _Renamer(ast.NodeTransformer):
