@@ -4,7 +4,6 @@ One task, one text at a time: each is made in pieces between which others run, h
 so that no more than one lies in memory. While there is no session nothing is made; after a connect everything is said.
 """
 
-from gateway import telemetry
 from modbus.codes import PAUSE_MODULE
 
 TICK_MS = 100
@@ -75,19 +74,14 @@ class Reports:
         return len(text)
 
     async def _telemetry(self, sleep_ms):
-        """The box, then units in turn as far as the budget goes; at least one."""
-        gateway = self._gateway
-        used = await self._say("telemetry", telemetry.report(gateway), sleep_ms)
-        units = [(bus, i) for bus in gateway.buses for i in range(len(bus.plan.units))]
-        for _ in range(len(units)):
-            if used + telemetry.UNIT_BYTES > telemetry.BUDGET_BYTES:
-                break
-            self._unit = (self._unit + 1) % len(units)
-            bus, i = units[self._unit]
-            said = await self._say("telemetry/" + bus.plan.units[i].name, telemetry.unit(bus, i), sleep_ms)
-            if not said:
-                break
-            used += said
+        keeper = self._gateway.keeper
+        await keeper.pause(PAUSE_MODULE, sleep_ms)
+        from gateway import vitals
+
+        keeper.resume(PAUSE_MODULE)
+        self._unit = await vitals.tell(self._gateway, self._unit, sleep_ms, self._say)
+        if self._telemetry_ms >= vitals.KEEP_MS:
+            vitals.forget()
 
     async def _discover(self, sleep_ms):
         from gateway import homeassistant, schema

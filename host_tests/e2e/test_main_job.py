@@ -253,9 +253,9 @@ def test_a_mistake_of_ours_is_one_line_and_its_details_are_kept(box: VirtualBox)
     box.start_plant()
     extra = box.folder / "extra"
     shutil.copytree(build("virtual").tree, extra)
-    (extra / "gateway" / "telemetry.mpy").unlink()
-    original = (ROOT / "firmware" / "gateway" / "telemetry.py").read_text()
-    (extra / "gateway" / "telemetry.py").write_text(original.replace("stats = gateway.log.stats", "stats = 1 // 0"))
+    (extra / "gateway" / "vitals.mpy").unlink()
+    original = (ROOT / "firmware" / "gateway" / "vitals.py").read_text()
+    (extra / "gateway" / "vitals.py").write_text(original.replace("stats = gateway.log.stats", "stats = 1 // 0"))
     box.write_configuration()
     environment = {**box.environment(), "MICROPYPATH": f".frozen:{extra}"}
     ended = subprocess.run(

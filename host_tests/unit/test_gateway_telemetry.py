@@ -4,7 +4,7 @@ import gc
 import json
 
 from clock import Clock, VirtualLoop
-from gateway import telemetry
+from gateway import vitals
 from gateway.clock import Uptime
 from gateway.reports import Reports
 from paperboy import Paperboy
@@ -70,6 +70,8 @@ class Box:
         self.reset_cause = "deep sleep"
         self.halves = ((1000000000, "ffffffff"), (1000000000, "ffffffff"))
         self.keeper = numbers("heap_low_bytes", "hold_max_ms")
+        self.keeper.pause = self.pause
+        self.keeper.resume = lambda cause: None
         self.buses = [Bus(0, units), Bus(1, units)]
         self.recorder = numbers("records", "dropped_total")
         self.log = numbers("sectors")
@@ -84,6 +86,9 @@ class Box:
         self.told = []
 
     def tell_losses(self):
+        pass
+
+    async def pause(self, cause, sleep_ms):
         pass
 
     async def publish(self, sleep_ms):
@@ -102,7 +107,7 @@ class Box:
 
 def test_everything_is_said():
     box = Box()
-    found = json.loads("".join(telemetry.report(box)))
+    found = json.loads("".join(vitals.report(box)))
     for key in (
         "format boot reset firmware ot it uptime_s clock utc_ms heap_free_bytes heap_low_bytes hold_max_ms bus log mqtt"
     ).split():
@@ -113,22 +118,22 @@ def test_everything_is_said():
     for key in "connects failures published acked resent".split():
         assert found["mqtt"][key] == LARGEST
     assert found["bus"][0]["timeouts"] == LARGEST
-    assert found["bus"][1]["silent_units"] == 64 and len(found["bus"][1]["silent"]) == telemetry.MAX_SILENT
+    assert found["bus"][1]["silent_units"] == 64 and len(found["bus"][1]["silent"]) == vitals.MAX_SILENT
 
 
 def test_without_a_clock_it_says_so():
-    found = json.loads("".join(telemetry.report(Box(utc_ms=None))))
+    found = json.loads("".join(vitals.report(Box(utc_ms=None))))
     assert found["clock"] == "unset" and found["utc_ms"] is None
 
 
 def test_the_largest_texts_keep_their_limits():
     box = Box()
-    report = "".join(telemetry.report(box))
-    unit = "".join(telemetry.unit(box.buses[0], 0))
+    report = "".join(vitals.report(box))
+    unit = "".join(vitals.unit(box.buses[0], 0))
     print("REPORT: telemetry at its largest: box %d B (limit %d), unit %d B (limit %d), per period at most %d B" % (
-        len(report), telemetry.BOX_BYTES, len(unit), telemetry.UNIT_BYTES, telemetry.BUDGET_BYTES))  # fmt: skip
-    assert len(report) <= telemetry.BOX_BYTES and len(unit) <= telemetry.UNIT_BYTES
-    assert telemetry.BOX_BYTES + telemetry.UNIT_BYTES <= telemetry.BUDGET_BYTES
+        len(report), vitals.BOX_BYTES, len(unit), vitals.UNIT_BYTES, vitals.BUDGET_BYTES))  # fmt: skip
+    assert len(report) <= vitals.BOX_BYTES and len(unit) <= vitals.UNIT_BYTES
+    assert vitals.BOX_BYTES + vitals.UNIT_BYTES <= vitals.BUDGET_BYTES
     assert json.loads(unit)["latency_us"] == [LARGEST] * 3
 
 
@@ -141,7 +146,7 @@ def test_the_budget_holds_in_every_period_and_every_unit_has_its_turn():
             periods.append(0)
         periods[-1] += len(text)
     assert len(periods) == 8
-    assert max(periods) <= telemetry.BUDGET_BYTES
+    assert max(periods) <= vitals.BUDGET_BYTES
     units = [topic for topic, _ in box.told if topic != "telemetry"]
     assert len(units) >= len(periods) and len(set(units)) == 6
     assert all([topic == "telemetry/" + json.loads(text)["unit"] for topic, text in box.told if topic != "telemetry"])
