@@ -28,15 +28,15 @@ GROUPS_PER_BUS = 128  # group numbers are one byte, and two buses share them
 MAX_READS_PER_BUS = 100  # leaves numbers for reads that are split later
 
 
-def make_plans(ot):
-    """One poll plan per bus. Raises ConfigError with the plan's own words."""
+def make_plans(ot, frames=True):
+    """One poll plan per bus, without `frames` to see its cost only. Raises ConfigError with the plan's own words."""
     plans = []
     try:
         for number, bus in enumerate(ot["buses"]):
             line = Line(bus["name"], bus["baud"], bus["serial_format"], bus["max_busy_percent"] * 10)
             last = number + 1 == len(ot["buses"])
             end = MAX_GROUPS if last else (number + 1) * GROUPS_PER_BUS
-            plans.append(Plan(line, bus["units"], splits.read(number), number * GROUPS_PER_BUS, end))
+            plans.append(Plan(line, bus["units"], splits.read(number), number * GROUPS_PER_BUS, end, frames))
     except PlanError as error:
         raise ConfigError(["ot.json: %s" % error])
     pdu.release()
@@ -156,6 +156,7 @@ def _make_session(gateway, net, it, base):
             "user": mqtt["user"],
             "password": mqtt["password"],
             "keep_alive_s": mqtt["keep_alive_s"],
+            "buffer_bytes": 6144,  # the longest meta message, or two batches and a bit
             "topic_bytes": topic_bytes,
         },
     )
