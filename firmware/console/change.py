@@ -4,7 +4,6 @@ from console import audit_chain as chain
 from console import verbs
 from console.verbs import Refused
 from gateway import revisions
-from gateway.errors import ConfigError
 
 _MINUTES = 10
 _MAX_MINUTES = 60
@@ -14,46 +13,14 @@ def check(shell, words):
     """Every mistake on a line of its own; else what the candidate costs."""
     if not revisions.has_candidate():
         raise Refused(verbs.CHECK, "no candidate: change something with set first")
-    from gateway import config, start  # the tables of gateway.rules are loaded for this only
+    from console import checker
 
     errors = []
-    lines = []
-    try:
-        # One half after the other: both at once take more memory than a small board has left while it polls.
-        config.half(revisions.EDIT, config.IT_FILE, shell.gateway.rs485, errors)
-        ot = config.half(revisions.EDIT, config.OT_FILE, shell.gateway.rs485, errors)
-        config.forget()
-        if not errors:
-            lines = _costs(start.make_plans(ot, False))
-    except ConfigError as error:
-        errors = error.lines
-    finally:
-        config.forget()
-    for line in errors or lines:
-        yield line
+    costs = []
+    yield from checker.check(shell.gateway.rs485, errors, costs, shell.gateway.log.sectors)
+    yield from errors or costs
     if errors:
         raise Refused(verbs.CHECK, "%d mistakes: mend them with set, or discard" % len(errors))
-
-
-def _costs(plans):
-    """What the plans need, in lines."""
-    lines = []
-    records = 0
-    for plan in plans:
-        share = plan.share_permille()
-        lines.append(
-            "%s: %d units in %d reads use %d.%d %% of the bus"
-            % (
-                plan.line.name,
-                len(plan.units),
-                len(plan.reads),
-                share // 10,
-                share % 10,
-            )
-        )
-        records += sum([86400000 // read.period_ms for read in plan.reads])
-    lines.append("about %d records a day" % records)
-    return lines
 
 
 def commit(shell, words):

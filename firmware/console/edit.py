@@ -15,9 +15,14 @@ MAX_FILE_BYTES = 65536  # as gateway.config allows
 def _file_of(half):
     """Path of the half that show and set look at: the candidate's, else the one in use."""
     if revisions.has_candidate():
-        return "%s/%s.json" % (revisions.EDIT, half)
+        return _candidate(half)
     folder = revisions.folder(revisions.now().current)
     return (folder + "/" if folder else "") + half + ".json"
+
+
+def _candidate(half):
+    """Path of the half that is changed: never of one in use."""
+    return "%s/%s.json" % (revisions.EDIT, half)
 
 
 def _key(text):
@@ -97,7 +102,7 @@ def set(shell, words):
     if mistake:
         raise Refused(verbs.VALUE, mistake)
     revisions.edit()
-    path = _file_of(key.half)
+    path = _candidate(key.half)
     text = json.dumps(value)
     with open(path, "rb") as file:
         scan = jsonfile.Scanner(file)
@@ -108,6 +113,9 @@ def set(shell, words):
         except jsonfile.NotFound as missing:
             old = "not set" if key.default is None else json.dumps(key.default)
             start, end, new = _insertion(missing, key, name, text)
+        if old == text:
+            yield "%s is %s already" % (name, _shown(name, text))
+            return
         _rewrite(file, path, start, end, new)
     line = "%s: %s -> %s" % (name, _shown(name, old), _shown(name, text))
     revisions.note_change("%s by %s" % (line, shell.who()))
@@ -172,7 +180,7 @@ def unset(shell, words):
     key = _key(name)
     shell.need(key.half)
     revisions.edit()
-    path = _file_of(key.half)
+    path = _candidate(key.half)
     with open(path, "rb") as file:
         scan = jsonfile.Scanner(file)
         try:
@@ -261,7 +269,7 @@ def load(shell, words):
         if wanted not in found:
             raise Refused(verbs.VALUE, "%s has no %s: is it the %s half?" % (source, wanted, half.upper()))
     revisions.edit()
-    path = "%s/%s.json" % (revisions.EDIT, half)
+    path = _candidate(half)
     revisions.copy(source, path + ".new")
     os.rename(path + ".new", path)
     line = "%s half: loaded from %s, %d bytes" % (half, source, size)

@@ -197,7 +197,10 @@ def leaves(scan, place, label="", depth=0):
 def text_of(scan, start, end):
     """The file's text from start to end."""
     scan.seek(start)
-    return str(bytes([scan.next() for _ in range(end - start)]), "utf-8")
+    text = bytearray(end - start)
+    for i in range(end - start):
+        text[i] = scan.next()
+    return str(text, "utf-8")
 
 
 def splice(file, out, start, end, text):

@@ -9,6 +9,11 @@ TEXTS = {
     "bus": ("[name]", "counters of every unit, and what to check at those that fail", ("bus", "bus line1")),
     "log": ("", "the flash log: what waits, how full, how worn", ("log",)),
     "about": ("", "box, firmware, schema and configuration", ("about",)),
+    "time": (
+        "[date time]",
+        "the clock, or set it, in UTC, where no time server can be reached",
+        ("time", "time 2026-11-23 23:30:05"),
+    ),
     "watch": (
         "[unit[.point]] [lines]",
         "values as they are read, until Ctrl-C",

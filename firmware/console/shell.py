@@ -11,7 +11,7 @@ import sys
 import console
 from console import editor, verbs
 from console.verbs import Refused
-from gateway import revisions
+from gateway import revisions, unload
 from modbus.codes import PAUSE_MODULE
 
 PROMPT = "> "
@@ -20,6 +20,7 @@ PEOPLE = "config/people"  # roles with passwords; see console.people
 POLL_MS = 20
 IDLE_MS = 600000
 KEPT = ("shell", "editor", "verbs", "door")  # the rest is loaded for a verb
+_SPARE_BYTES = 20000  # must be free before a verb is loaded: the largest needs 15 KB
 _PIECE = 32  # bytes written at once: 3 ms at 115200 baud
 _WAIT_MS = 100  # what a verb's None waits
 
@@ -185,6 +186,9 @@ class Shell:
         if path not in sys.modules:
             await self.gateway.keeper.pause(PAUSE_MODULE, sleep_ms)
             try:
+                gc.collect()
+                if gc.mem_free() < _SPARE_BYTES:
+                    raise Refused(verbs.MEMORY, "only %d bytes are free: polling comes first" % gc.mem_free())
                 __import__(path)
             finally:
                 self.gateway.keeper.resume(PAUSE_MODULE)
@@ -216,6 +220,7 @@ class Shell:
 
 def release():
     """Drop the code of the verbs: 1.5 bytes of heap for every byte of .mpy."""
+    unload.starters()
     for path in list(sys.modules):
         if path[:8] == "console." and path[8:] not in KEPT:
             del sys.modules[path]

@@ -13,7 +13,8 @@ import os
 
 FOLDER = "config"
 NOW = FOLDER + "/now"
-EDIT = FOLDER + "/edit"  # the candidate: ot.json, it.json, `changes`
+EDIT = FOLDER + "/edit"  # the candidate: ot.json, it.json
+CHANGES = EDIT + "/changes"  # a line for each change; without it there is no candidate
 HALVES = ("ot.json", "it.json")
 KEPT = 10
 _ABOUT = "about"
@@ -142,11 +143,11 @@ def about(number):
 
 def has_candidate():
     """True when there is something to commit."""
-    return exists(EDIT + "/" + HALVES[1])
+    return exists(CHANGES)
 
 
 def edit(number=None):
-    """Make the candidate from revision `number`, or from what counts now if there is none yet; it.json last."""
+    """Make the candidate from revision `number`, or from what counts now if there is none yet."""
     if number is None:
         if has_candidate():
             return
@@ -161,24 +162,24 @@ def edit(number=None):
 
 
 def forget_candidate():
-    """Drop what was not committed. it.json goes first: without it there is no candidate."""
-    for name in (HALVES[1], "changes", HALVES[0]):
+    """Drop what was not committed."""
+    for name in (CHANGES, EDIT + "/" + HALVES[0], EDIT + "/" + HALVES[1]):
         try:
-            os.remove(EDIT + "/" + name)
+            os.remove(name)
         except OSError:
             pass  # was not there
 
 
 def note_change(line):
     """Remember a change of the candidate for `diff` and the record of its revision."""
-    with open(EDIT + "/changes", "a") as file:
+    with open(CHANGES, "a") as file:
         file.write(line + "\n")
 
 
 def changes():
     """Lines of `note_change`."""
     try:
-        with open(EDIT + "/changes") as file:
+        with open(CHANGES) as file:
             return [line.rstrip() for line in file]
     except OSError:
         return []

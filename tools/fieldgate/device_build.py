@@ -157,20 +157,29 @@ def has_machine_code(text: str) -> bool:
 
 
 def device_texts(board: Board, sources: list[Source]) -> dict[str, bytes]:
-    """What is compiled or copied, by its place: for chips the compiled sources are shrunk (device_source), all in one
-    go, as names must agree. Raises BuildError where a source is no Python."""
+    """What is compiled or copied, by its place: the compiled sources are shrunk (device_source), all in one go, as
+    names must agree; those of the virtual board, too, so that the end-to-end tests run what chips run."""
     contents = {source.place: source.path.read_bytes() for source in sources}
-    if board.port == "linux":
-        return contents
     compiled = {python_place(source.place): source for source in sources if source.compiled}
     ours = [place for place in compiled if place.split("/")[0] not in DEVICE_PACKAGES]
     outside = [contents[source.place].decode() for source in sources if not source.compiled]
+    outside += device_source.snippets(ROOT / "tools" / "fieldgate")
+    shrinker_source = Path(device_source.__file__).read_text()
+    key = hashlib.sha256(repr([sorted(contents.items()), outside, shrinker_source]).encode()).hexdigest()
+    kept = board.tree.with_name(board.name + ".texts.json")
+    if kept.is_file():
+        known = json.loads(kept.read_text())
+        if known["key"] == key:
+            contents.update({place: text.encode() for place, text in known["texts"].items()})
+            return contents
     try:
         texts = {place: contents[source.place].decode() for place, source in compiled.items()}
-        shrinker = device_source.Shrinker(texts, ours, outside + device_source.snippets(ROOT / "tools" / "fieldgate"))
+        shrinker = device_source.Shrinker(texts, ours, outside)
     except SyntaxError:
         return contents  # mpy-cross says it better
-    contents.update({source.place: shrinker.shrink(place).encode() for place, source in compiled.items()})
+    shrunk = {source.place: shrinker.shrink(place) for place, source in compiled.items()}
+    kept.write_text(json.dumps({"key": key, "texts": shrunk}))  # shrinking takes seconds, and a test run builds often
+    contents.update({place: text.encode() for place, text in shrunk.items()})
     return contents
 
 

@@ -10,6 +10,7 @@ import sys
 import termios
 
 _QUIT = 28  # Ctrl-\
+_OPOST_ONLCR = 1 | 4  # the terminal puts a CR before each LF, as boards do for what is printed
 _VTIME = 5
 _VMIN = 6
 
@@ -30,8 +31,10 @@ class Console:
         if terminal:
             termios.setraw(0)
             attributes = termios.tcgetattr(0)
+            attributes[1] |= _OPOST_ONLCR
             attributes[6][_VMIN] = attributes[6][_VTIME] = 0
             termios.tcsetattr(0, termios.TCSANOW, attributes)
+        self._terminal = terminal
         self._in = sys.stdin.buffer
         self._poll = select.poll()
         self._poll.register(sys.stdin, select.POLLIN)
@@ -48,4 +51,5 @@ class Console:
 
     def write(self, data):
         """Bytes taken; all of them, the operating system has room."""
-        return sys.stdout.buffer.write(data) or 0
+        sys.stdout.buffer.write(bytes(data).replace(b"\r", b"") if self._terminal else data)
+        return len(data)

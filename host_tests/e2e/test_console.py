@@ -1,0 +1,289 @@
+"""The technician's console on the real firmware over a pseudo-terminal, while it polls the plant and publishes.
+
+Waits are for what is printed, with generous limits; the balance of plant and broker says that polling never suffered.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+from virtual_box import VirtualBox
+
+from fieldgate.broker import Broker
+
+END = re.compile(r"(?:^|\n)(OK|ERR \d+ [^\r\n]*)\r\n> $")
+
+
+class ConsoleBox(VirtualBox):
+    """A virtual box whose standard input and output are a terminal of 24 x 80."""
+
+    terminal: pexpect.spawn
+
+    def start_firmware(self) -> None:
+        if not (self.box / "ot.json").exists():
+            self.write_configuration()
+        # A chip that is reset starts again; the virtual board asks for that with status 6.
+        again = 'while "$@"; [ $? -eq 6 ]; do :; done'
+        self.terminal = pexpect.spawn(
+            "sh", ["-c", again, "sh", *self.command()], cwd=str(self.box), env=self.environment(), timeout=30,
+            encoding="latin-1", dimensions=(24, 80),
+        )  # fmt: skip
+        self.log.touch()
+        self.terminal.logfile_read = self.log.open("a", buffering=1)
+        self.terminal.delaybeforesend = None
+        self.terminal.expect("records to publish")
+        self.knock()
+
+    def knock(self) -> None:
+        """Enter, as a technician does first."""
+        self.terminal.send("\r")
+        self.terminal.expect(r"\r\n> $")
+
+    def type(self, line: str, end: str = "\r", seconds: float = 30) -> str:
+        """The answer to a line, without the line itself and the prompt."""
+        self.terminal.send(line)
+        self.terminal.send(end)
+        self.terminal.expect(END, timeout=seconds)
+        text = str(self.terminal.before) + str(self.terminal.match.group(0))
+        text = text.replace("\r", "").removesuffix("> ")
+        _, echo, answer = text.rpartition(line + "\n")  # what the gateway prints may stand before the line
+        return answer if echo else text.partition("\n")[2]
+
+    def pull_the_plug(self) -> None:
+        self.terminal.kill(9)
+        self.terminal.wait()
+        self.terminal.close()
+
+
+@pytest.fixture
+def box(tmp_path: Path, start_broker: Callable[..., Broker]) -> Iterator[ConsoleBox]:
+    with ConsoleBox(tmp_path / "run", start_broker()) as box:
+        box.start()
+        yield box
+        if not box.terminal.closed:
+            box.terminal.close(force=True)
+
+
+def test_looking(box: ConsoleBox) -> None:
+    box.wait_samples(30)
+    status = box.type("status")
+    assert "broker: connected" in status and "4 of 4 units answer" in status and status.endswith("OK\n")
+    assert all(len(line) <= 78 for line in status.splitlines()) and len(status) < 400
+    assert re.search(r"meter +1 ok", box.type("bus"))
+    assert box.type("stat", end="\n") == box.type("status", end="\r\n") or "broker" in box.type("stat")
+    assert re.search(r"meter\.voltage +2\d\d", box.type("watch meter.voltage 2"))
+    assert "box fg-0001" in box.type("about")
+    assert "ERR 1 unknown verb frob: type help" in box.type("frob")
+    assert "ERR 1 s may be scan set show status" in box.type("s")
+    assert "example: commit 2" in box.type("commit ?")
+    box.fault("dead_unit", unit=1)
+    box.wait(lambda: "!! unit meter (1): silent" in box.type("status"), "the silent unit is shown")
+    assert "meter: no answer, the others are fine: check its power" in box.type("bus").replace("\n  ", " ")
+    box.clear()
+    assert box.balance().ok
+
+
+def test_editing_keys_on_a_terminal(box: ConsoleBox) -> None:
+    assert "OK" in box.type("statux\x7fs")
+    assert "line1.baud 19200" in box.type("sho\t line1.bax\x08ud")
+    assert "ERR 1 unknown verb" in box.type("xyz")
+    assert "line1.baud 19200" in box.type("\x1b[A\x1b[A")
+    box.terminal.send("set line1.serial_format \t\t")
+    box.terminal.expect("8E1 8N1 8N2 8O1")
+    box.terminal.send("\x03")
+    box.terminal.expect(r"\r\n> $")
+    box.terminal.send("watch\r")
+    box.terminal.expect("meter.voltage")
+    box.terminal.send("\x03")
+    box.terminal.expect("ERR 9 stopped by Ctrl-C")
+    box.terminal.expect("> $")
+    assert "OK" in box.type("status")
+
+
+def test_a_wrong_value_gets_one_line(box: ConsoleBox) -> None:
+    for line, said in (
+        ("set line1.baud fast", 'ERR 2 line1.baud: found "fast", allowed a whole number 1200..1000000'),
+        ("set line1.bauds 9600", "ERR 1 line1.bauds: unknown key, did you mean baud?"),
+        ("set line1.serial_format 8e1", "did you mean 8E1?"),
+        ("set line1.pump.unit_id 7", "ERR 1 there is no pump: check with show, or type +pump to add it"),
+        ("set place.sitee x", "did you mean site?"),
+        ("commit", "ERR 4 no candidate"),
+        ("confirm", "ERR 4 nothing is on trial"),
+        ("load ot nothing.json", "ERR 8 no file nothing.json"),
+        ("commit x", "ERR 2 minutes: found x, allowed 1..60"),
+    ):
+        answer = box.type(line)
+        assert said in answer and answer.count("\n") == 1, answer
+    assert "no candidate" in box.type("diff")
+
+
+def test_a_change_is_tried_and_kept(box: ConsoleBox) -> None:
+    box.wait_samples(10)
+    assert "1000 -> 250" in box.type("set line1.meter.voltage.period_ms 250")
+    assert "line1.meter.voltage.period_ms: 1000 -> 250" in box.type("diff")
+    assert json.loads((box.box / "ot.json").read_text()) == box.ot, "what is in use was changed"
+    answer = box.type("commit")
+    assert "revision 1 is on trial" in answer, answer
+    box.terminal.expect("records to publish")
+    box.knock()
+    assert "revision 1 is on trial: type confirm" in box.type("status")
+    box.wait_samples(30)
+    assert "revision 1 is kept" in box.type("confirm")
+    assert "trial" not in box.type("status")
+    assert "line1.meter.voltage.period_ms 250" in box.type("show line1.meter.voltage")
+    box.pull_the_plug()
+    box.start_firmware()
+    assert "configuration 1\n" in box.type("about")
+    box.wait_samples(30)
+    audit = box.type("audit")
+    assert "commit of revision 1" in audit and "confirm" in audit
+    assert "the chain is whole" in box.type("audit verify")
+
+
+def test_a_change_that_was_not_confirmed_is_gone_after_a_power_cut(box: ConsoleBox) -> None:
+    box.type("set line1.meter.unit_id 77")  # nobody has this address
+    box.type("commit")
+    box.terminal.expect("records to publish")
+    box.knock()
+    box.wait(lambda: "unit meter (77): silent" in box.type("status"), "the wrong address shows")
+    box.pull_the_plug()
+    box.start_firmware()
+    assert "config: not confirmed, revision 0 is back" in box.said()
+    box.wait_samples(30)
+    assert "4 of 4 units answer" in box.type("status")
+
+
+def test_a_change_that_nobody_confirms_goes_back_by_itself(box: ConsoleBox) -> None:
+    box.type("set mqtt.brokers.0.port 9")  # the broker has moved, or so somebody thought
+    box.type("commit 1")
+    box.terminal.expect("records to publish")
+    box.terminal.expect("not confirmed, the configuration before is back", timeout=120)
+    box.terminal.expect("records to publish", timeout=60)
+    box.wait_samples(30)
+    assert box.balance().ok
+
+
+def test_a_change_the_box_cannot_start_with_goes_back_at_once(box: ConsoleBox) -> None:
+    box.type("set line1.baud 12345")  # allowed by the rules, unknown to this serial port
+    box.type("commit")
+    box.terminal.expect("baud: found 12345")
+    box.terminal.expect("cannot start with it, the configuration before is back")
+    box.terminal.expect("records to publish")
+    box.wait_samples(20)
+
+
+def test_roles(box: ConsoleBox) -> None:
+    def say(line: str, *answers: str) -> str:
+        box.terminal.send(line + "\r")
+        for answer in answers:
+            box.terminal.expect(r"(password|again): $")
+            box.terminal.send(answer + "\r")
+        box.terminal.expect(END)
+        return str(box.terminal.match.group(1))
+
+    assert "at least 8" in say("password ot", "short")
+    assert "differ" in say("password ot", "long enough", "long enouhg")
+    assert say("password ot", "long enough", "long enough") == "OK"
+    assert "ERR 3 this belongs to the OT half" in say("set line1.baud 9600")
+    assert "ERR 3 wrong password" in say("login ot", "long enouhg")
+    assert say("login ot", "long enough") == "OK"
+    assert say("set line1.baud 9600") == "OK"
+    assert "ERR 3 this belongs to the IT half" in say("set place.site lyon")
+    assert say("logout") == "OK"
+    assert "ERR 3" in say("set line1.baud 9600")
+    text = (box.box / "config" / "people").read_text()
+    assert "long" not in text and len(text.split()) == 4
+    assert "long enough" not in box.said()
+    assert "the chain is whole" in box.type("audit verify")
+    lines = (box.box / "config" / "audit").read_text().replace("refused login", "login", 1)
+    (box.box / "config" / "audit").write_text(lines)
+    assert "ERR 4 line" in box.type("audit verify")
+
+
+def test_a_program_asks(box: ConsoleBox) -> None:
+    """Real mpremote; a relay pty stands between, as mpremote wants to open a port by name."""
+    box.wait_samples(5)
+    terminal = box.terminal
+    terminal.send("\r\x03\r\x01")
+    terminal.expect_exact("raw REPL; CTRL-B to exit\r\n>")
+    for code, out, error in (
+        ("import console; console.run('about')", "box fg-0001", ""),
+        ('import console\nconsole.run("frob")', "", "ERR 1 unknown verb frob"),
+        ("print(1)", "", "refused while the gateway runs"),
+        ("import os; os.remove('ot.json')", "", "refused"),
+    ):
+        terminal.send(code + "\x04")
+        terminal.expect(r"OK([^\x04]*)\x04([^\x04]*)\x04>")
+        assert out in terminal.match.group(1) and error in terminal.match.group(2)
+        assert bool(error) == bool(terminal.match.group(2))
+    terminal.send("\x02")
+    terminal.expect(r"\r\n> $")
+    assert "OK" in box.type("status")
+    assert (box.box / "ot.json").exists()
+
+
+def test_whatever_is_typed_the_gateway_goes_on(box: ConsoleBox) -> None:
+    """100,000 random bytes, half of them words that the console knows."""
+    box.wait_samples(5)
+    rng = random.Random(20261123)
+    words = [b"set", b"show", b"line1", b"line1.baud", b"meter", b" ", b"\t", b"\r", b"9600", b"+x", b".", b"unset",
+             b"help", b"dump", b"\x1b[A", b"\x7f", b"check", b"diff", b"discard", b"status", b"bus", b"?"]  # fmt: skip
+    sent = 0
+    while sent < 100_000:
+        if rng.random() < 0.5:
+            piece = bytes(rng.randrange(256) for _ in range(rng.randrange(1, 40))).replace(b"\x1c", b"")
+            piece = piece.replace(b"\x01", b"")  # the raw REPL has a test of its own
+        else:
+            piece = b" ".join(rng.choice(words) for _ in range(rng.randrange(1, 6))) + b"\r"
+        sent += len(piece)
+        box.terminal.send(piece.decode("latin-1"))
+        while True:
+            try:
+                box.terminal.read_nonblocking(65536, timeout=0)
+            except pexpect.TIMEOUT:
+                break
+    box.terminal.send("\x03\x03\r")
+    box.terminal.send("discard\r")
+    box.terminal.expect(r"(candidate|ERR 4)[^\r]*\r\n", timeout=120)
+    said = box.said()
+    assert "Traceback" not in said and "internal error" not in said, said[-2000:]
+    box.wait_samples(20)
+    assert box.balance().ok
+    assert box.terminal.isalive()
+
+
+def test_a_pasted_configuration(box: ConsoleBox) -> None:
+    """dump on one box, pasted into another, gives the same configuration."""
+    lines = [line for line in box.type("dump").splitlines() if line.startswith("set ")]
+    assert len(lines) > 100
+    box.terminal.send("\r".join(lines[:60]) + "\r")
+    box.terminal.expect_exact(lines[59], timeout=60)
+    box.terminal.expect(r"OK\r\n> $")
+    assert "ERR" not in box.said()
+    assert "no candidate" in box.type("diff"), "the same values are no change"
+
+
+def test_mpremote_gets_answers(box: ConsoleBox, tmp_path: Path) -> None:
+    """`mpremote resume exec` itself, through a pseudo-terminal that relays to the box's."""
+    from console_relay import Relay
+
+    with Relay(box.terminal) as relay:
+        for code, status, text in (
+            ("import console; console.run('about')", 0, "box fg-0001"),
+            ("import console; console.run('frob')", 1, "ERR 1 unknown verb"),
+        ):
+            done = subprocess.run(
+                [sys.executable, "-m", "mpremote", "connect", relay.path, "resume", "exec", code],
+                capture_output=True, text=True, timeout=60, check=False,
+            )  # fmt: skip
+            assert text in done.stdout + done.stderr, done
+            assert done.returncode == status, done
+    box.wait_samples(10)
