@@ -64,6 +64,9 @@ def start(make_parts=Parts):
     except ConfigError as error:
         print(error)
         return None, 2
+    except MemoryError:
+        print("this configuration does not fit into the board's memory: fewer points or features, or a larger board")
+        return None, 2
     except LogMismatch as error:
         print(
             "flash log: %s; nothing was changed. To begin a new log save this one, then remove it (virtual board: the "
