@@ -141,10 +141,12 @@ def _make_session(gateway, net, it, base):
 
         net, gateway.timekeeper = secure.front(gateway, net, it)
     make, topic_bytes = Session, len(base.encode()) + 48  # /latest/<name of a unit>/<group>
+    buffer_bytes = 6144  # the longest meta message, or two batches and a bit
     if it["publish"]["payload"] == "sparkplug":
         from uplink.sparkplug_session import SparkplugSession as make  # only where it is configured
 
         topic_bytes = 224
+        buffer_bytes = 8192  # a birth is one message of up to 6 KB
     session = make(
         net,
         gateway.clock,
@@ -156,7 +158,7 @@ def _make_session(gateway, net, it, base):
             "user": mqtt["user"],
             "password": mqtt["password"],
             "keep_alive_s": mqtt["keep_alive_s"],
-            "buffer_bytes": 6144,  # the longest meta message, or two batches and a bit
+            "buffer_bytes": buffer_bytes,
             "topic_bytes": topic_bytes,
         },
     )
