@@ -88,6 +88,9 @@ class _Job:
             await self.searching.run(asyncio.sleep_ms)
         except ValueError as error:
             self.error = str(error)
+        except MemoryError:
+            self.error = "not enough memory for a search now"
+            self.code = verbs.MEMORY
         except OSError as error:
             self.error = "the port failed: %s" % error.args[-1]
             self.code = verbs.STORAGE
@@ -130,6 +133,8 @@ async def _ask_who(gateway, number, unit_id, answers):
     try:
         module = await gateway.load_search()
         answers.append(await module.identify(gateway, number, unit_id, asyncio.sleep_ms))
+    except MemoryError:
+        answers.append("not enough memory for that now")
     except OSError as error:
         answers.append("the port failed: %s" % error.args[-1])
     finally:

@@ -221,8 +221,17 @@ class Shell:
 def release():
     """Drop the code of the verbs: 1.5 bytes of heap for every byte of .mpy."""
     unload.starters()
-    for path in list(sys.modules):
+    path = _loaded_verb()
+    while path:
+        del sys.modules[path]
+        if hasattr(console, path[8:]):
+            delattr(console, path[8:])
+        path = _loaded_verb()
+
+
+def _loaded_verb():
+    # No list of all: 1 KB in one piece is not always to be had.
+    for path in sys.modules:
         if path[:8] == "console." and path[8:] not in KEPT:
-            del sys.modules[path]
-            if hasattr(console, path[8:]):
-                delattr(console, path[8:])
+            return path
+    return None

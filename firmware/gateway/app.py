@@ -5,6 +5,7 @@ by itself. Tasks: one per bus, the keeper (flash, garbage, watchdog), the uplink
 """
 
 import asyncio
+import gc
 import random
 
 from gateway import schema as schemas
@@ -13,6 +14,9 @@ from modbus.codes import COMM_LOSS_RISK, PAUSE_BOUNDS_MS, PAUSE_HOLD, PAUSE_MODU
 
 SLICE_US = 2500  # most slices of the uplink are shorter
 ROOM_MS = 20
+
+
+_SEARCH_BYTES = 36000  # a search takes 20 KB of a board's heap, 26 KB of the virtual one's
 
 
 class Restart(Exception):
@@ -117,11 +121,18 @@ class Gateway:
             self.recorder.event(words.LOG_DAMAGED, stats.damaged, stats.retired)
 
     async def load_search(self):
-        """The module gateway.search, loaded in a pause of the bus; its `forget` gives the memory back."""
+        """The module gateway.search, loaded in a pause of the bus; its `forget` gives the memory back.
+
+        Raises MemoryError where polling and publishing would be left too little."""
         await self.keeper.pause(PAUSE_MODULE, asyncio.sleep_ms)
         try:
+            gc.collect()
+            if gc.mem_free() < _SEARCH_BYTES:
+                raise MemoryError
+            gc.threshold(4096)  # or its pieces lie scattered between the garbage of loading
             from gateway import search
         finally:
+            gc.threshold(-1)
             self.keeper.resume(PAUSE_MODULE)
         return search
 
