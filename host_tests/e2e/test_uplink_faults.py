@@ -83,16 +83,16 @@ class Subscriber:
 
 
 class Publisher:
-    """The device side as a process with a heap like a Pico W's."""
+    """The device side as a process with a heap like a Pico W's. `umqtt`: folder of another umqtt/simple.py."""
 
-    def __init__(self, ports: list[int], count: int, size: int = 200, **more: Any) -> None:
+    def __init__(self, ports: list[int], count: int, size: int = 200, umqtt: str = "", **more: Any) -> None:
         settings = {**QUICK, **more.pop("settings", {})}
         plan = {"ports": ports, "count": count, "size": size, "settings": settings, **more}
-        paths = [".frozen", *(str(ROOT / each) for each in ("lib", "firmware", "build/device"))]
-        device = os.environ.get("FIELDGATE_DEVICE_PACKAGES")
+        paths = [".frozen", *([umqtt] if umqtt else [])]
+        paths += [str(ROOT / each) for each in ("lib", "firmware", "build/device")]
         self.process = subprocess.Popen(
             [str(Path(sys.prefix) / "bin" / "micropython"), "-X", "heapsize=320K", str(PUBLISHER)],
-            env={**os.environ, "MICROPYPATH": ":".join(paths + [device] if device else paths)},
+            env={**os.environ, "MICROPYPATH": ":".join(paths)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -232,6 +232,23 @@ def test_slow_link(subscriber, proxy, publish):
 
 def test_packet_identifiers_wrap(subscriber, publish):
     judge("70,000 messages (identifiers wrap)", subscriber, publish(70000, 16).result(), 70000)
+
+
+def test_resets_over_the_other_umqtt(subscriber, proxy):
+    """The same over micropython-lib's umqtt.simple (1.8), where the user has a copy of it."""
+    folder = os.environ.get("FIELDGATE_UMQTT", "")
+    if not folder:
+        pytest.skip("not run: FIELDGATE_UMQTT names no folder with micropython-lib's umqtt/simple.py")
+    assert (Path(folder) / "umqtt" / "simple.py").is_file(), folder
+    rand = random.Random(4)
+    proxy.cuts = iter([(rand.randrange(1, 30000), rand.randrange(1, 600)) for _ in range(30)])
+    publisher = Publisher([proxy.port], 3000, umqtt=folder)
+    try:
+        result = publisher.result()
+    finally:
+        publisher.kill()
+    assert folder in result["umqtt"]
+    judge("30 resets, umqtt.simple of micropython-lib", subscriber, result, 3000)
 
 
 def test_resets_with_amqtt(tmp_path):

@@ -125,7 +125,7 @@ print(
             "secure_max_us": secure_us,
             "secure_cpu_us": int(secure_cpu_s * 1e6),
             "steps": pauses.steps if plan.get("tls") else 0,
-            "texts": texts[-40:],
+            "umqtt": sys.modules["umqtt.simple"].__file__, "texts": texts[-40:],
             "problems": problems,
             "last_error": session.last_error,
             "heap_bytes": gc.mem_alloc(),
