@@ -87,6 +87,8 @@ class Keeper:
 
     def _collect(self):
         clock = self._clock
+        for bus in self._buses:
+            bus.expect(PAUSE_GC)
         free = [bus.free_us() for bus in self._buses]
         start = clock.ticks_us()
         gc.collect()

@@ -337,6 +337,11 @@ class Bus:
             return max(0, engine.look_us - self._diff(self._us(), engine.sent_us))
         return min(self.idle_ms(), 500000) * 1000
 
+    def expect(self, cause):
+        """Somebody is about to hold the loop for up to the bound of `cause`, without a pause."""
+        if self.supervision is not None:
+            self.supervision.planned(PAUSE_BOUNDS_MS[cause])
+
     def held(self, cause, held_us, free_us):
         """Somebody held the loop for held_us when `free_us` was what it says: what was more counts as a pause."""
         if held_us > free_us:

@@ -50,6 +50,7 @@ class ListeningBus:
     ask = Bus.ask
     done = Bus.done
     held = Bus.held
+    expect = Bus.expect
     stats = Bus.stats
     unit_stats = Bus.unit_stats
 

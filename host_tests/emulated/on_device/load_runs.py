@@ -1,0 +1,89 @@
+"""Runs on the emulated Pico: the whole application of app_runs, watched from inside.
+
+Notes the time of each sample, how long the bus task holds the processor, and the longest time between two turns of a
+task that looks for a key press at each, as the console does.
+"""
+
+import asyncio
+import select
+import sys
+import time
+from array import array
+
+import app_runs
+
+from gateway.app import Gateway
+from gateway.recorder import Recorder
+from modbus.bus import Bus
+
+_us = time.ticks_us
+_diff = time.ticks_diff
+TURN_MS = 10  # a console looks so often for a key
+taken = array("i")
+busy = [0, 0, 0]  # us in the bus task, us altogether, longest time between two looks for a key in us
+
+
+class Timed:
+    """A coroutine that notes how long its steps take."""
+
+    def __init__(self, coroutine):
+        self.coroutine = coroutine
+        self.send = self.step
+
+    def step(self, value):
+        start = _us()
+        try:
+            return self.coroutine.send(value)
+        finally:
+            busy[0] += _diff(_us(), start)
+
+    def throw(self, *args):
+        return self.coroutine.throw(*args)
+
+    def close(self):
+        self.coroutine.close()
+
+
+async def keys():
+    """Look for a key at every turn."""
+    poll = select.poll()
+    poll.register(sys.stdin, select.POLLIN)
+    last = _us()
+    while True:
+        poll.poll(0)
+        await asyncio.sleep_ms(TURN_MS)
+        now = _us()
+        gap = _diff(now, last)
+        last = now
+        busy[1] += gap
+        if gap > busy[2]:
+            busy[2] = gap
+
+
+def watch():
+    """Put the watching around the classes of the application."""
+    sample, run_bus, run = Recorder.sample, Bus.run, Gateway.run
+
+    def noted(self, group, quality, ticks_ms, data, nbytes):
+        if len(taken) < 400:
+            taken.append(ticks_ms)
+        return sample(self, group, quality, ticks_ms, data, nbytes)
+
+    def run_all(self):
+        asyncio.create_task(keys())
+        return run(self)
+
+    Recorder.sample = noted
+    Bus.run = lambda self, sleep_ms: Timed(run_bus(self, sleep_ms))
+    Gateway.run = run_all
+
+
+def run(seconds, saturated):
+    """Prints what app_runs.run prints, then bus_us, all_us, key_us, and the time of each sample in ms."""
+    watch()
+    app_runs.run(seconds, saturated)
+    print("bus_us", busy[0])
+    print("all_us", busy[1])
+    print("key_us", busy[2])
+    for ticks_ms in taken:
+        print("taken", ticks_ms)
