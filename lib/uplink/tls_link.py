@@ -233,6 +233,8 @@ class _Connection:
             self._socket = context.wrap_socket(self._records, server_hostname=self._host, do_handshake_on_connect=False)
         except MemoryError:
             raise OSError("not enough memory for TLS")
+        except OSError as error:
+            raise OSError(self._reason(error))
 
     def _load(self, load, *names):
         parts = []
