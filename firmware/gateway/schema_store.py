@@ -12,7 +12,6 @@ from hashlib import sha256
 from gateway.schema import FOLDER, find, head, hex_of, intact, names_in
 
 MAX_SCHEMAS = 8
-POINT_KEYS = ("name", "at", "type", "order", "scale", "offset", "unit")
 
 
 def read_text(bus_name, read, points):
@@ -46,7 +45,16 @@ def group_text(bus_name, unit_name, unit_id, group, fc, address, count, period_m
 
 
 def _point_text(point, at):
-    return "{%s}" % _pairs(*[(key, at if key == "at" else point[key]) for key in POINT_KEYS])
+    # name, type and order need no escapes; this is done for every point at every start
+    return '{"name":"%s","at":%d,"type":"%s","order":"%s","scale":%s,"offset":%s,"unit":%s}' % (
+        point["name"],
+        at,
+        point["type"],
+        point["order"],
+        json.dumps(point["scale"]),
+        json.dumps(point["offset"]),
+        json.dumps(point["unit"]),
+    )
 
 
 def _pairs(*pairs):

@@ -25,6 +25,7 @@ from modbus.planner import PlanError
 from uplink.session import Session
 
 GROUPS_PER_BUS = 128  # group numbers are one byte, and two buses share them
+SURELY_SHORT = 16  # points whose text, 228 characters at most, fits MAX_META_BYTES in any case
 MAX_READS_PER_BUS = 100  # leaves numbers for reads that are split later
 
 
@@ -46,7 +47,7 @@ def make_plans(ot, frames=True):
                 "ot.json: %s: found %d reads, allowed %d: merge points by a larger max_gap or fewer different periods"
             )
             raise ConfigError([line % (plan.line.name, len(plan.reads), MAX_READS_PER_BUS)])
-    for text in group_texts(plans):
+    for text in group_texts(plans, SURELY_SHORT):
         if len(text) > MAX_META_BYTES - 64:
             raise ConfigError(
                 [
@@ -57,11 +58,12 @@ def make_plans(ot, frames=True):
     return plans
 
 
-def group_texts(plans):
-    """Yield the canonical text of every group."""
+def group_texts(plans, more_than=0):
+    """Yield the canonical text of every group that has more points than that."""
     for plan in plans:
         for read in plan.reads:
-            yield store.read_text(plan.line.name, read, read.points)
+            if len(read.points) > more_than:
+                yield store.read_text(plan.line.name, read, read.points)
 
 
 def build(gateway, parts, plans, ot, it):
