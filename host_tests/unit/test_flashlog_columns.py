@@ -3,7 +3,7 @@
 import hashlib
 import struct
 
-from flashlog import columns
+from flashlog import columns, workspace
 from flashlog.columns import plan_of, put_plan, read_plan
 from flashlog.layout import frame_bytes
 from flashlog.records import Block, BlockBuilder
@@ -246,3 +246,30 @@ def test_plans_are_read_as_written_and_misfits_refused():
         except ValueError:
             refused += 1
     assert refused > 30
+
+
+def test_mutants_are_caught():
+    """Each leaves one step out; the comparison that Mill makes with every block must see it."""
+
+    def from_zeros(buf, nibble, values, last, at, count, mask):
+        return columns.put_values(buf, nibble, values, last, -1, count, mask)
+
+    def never_anew(data, plan, values, first, mask):
+        found = columns.load_values(data, plan, values, first, mask)
+        return 1 if found < 0 else found
+
+    def not_kept(buf, at, data, start, size):
+        if data is not mill.work._values:
+            columns.move(buf, at, data, start, size)
+
+    for name, mutant in (("put_values", from_zeros), ("load_values", never_anew), ("move", not_kept)):
+        mill = Mill(32, METER)
+        samples = meter(False, 20) + [(20000, struct.pack(">8f", *[0.12345 * (i + 1) for i in range(8)]))]
+        setattr(workspace, name, mutant)
+        try:
+            mill.run(samples, 30)
+        except (AssertionError, ValueError):
+            continue
+        finally:
+            setattr(workspace, name, getattr(columns, name))
+        raise AssertionError(name + " was not caught")
