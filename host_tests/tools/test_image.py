@@ -18,7 +18,17 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from fieldgate import board_data, device_build, image, image_cli, image_esp32, image_files, image_firmware, image_uf2
+from fieldgate import (
+    board_data,
+    device_build,
+    flash,
+    image,
+    image_cli,
+    image_esp32,
+    image_files,
+    image_firmware,
+    image_uf2,
+)
 from fieldgate.board_data import SECTOR, Board
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -72,7 +82,7 @@ def build(folder: Path, name: str, **options: Any) -> image.Image:
 def test_the_same_inputs_give_the_same_bytes(made: dict[str, image.Image], name: str, tmp_path: Path) -> None:
     again = build(tmp_path, name)
     names = sorted(path.name for path in made[name].folder.iterdir())
-    assert names == sorted(["files.img", made[name].name, "manifest.json", "sbom.cdx.json"])
+    assert names == sorted(["board.json", "board.py", "files.img", made[name].name, "manifest.json", "sbom.cdx.json"])
     for each in names:
         assert (again.folder / each).read_bytes() == (made[name].folder / each).read_bytes(), each
 
@@ -141,17 +151,17 @@ def test_esptool_accepts_the_merged_image_and_the_table_has_a_place_for_the_log(
         whole[0x9000 : 0x9000 + len(firmware) - 0x8000 + chip.bootloader_at - 0x1000]
         == (firmware[0x9000 - chip.bootloader_at :])
     )
-    flash = board.flash
-    files_end = flash["files_at"] + flash["files_bytes"]
-    assert whole[flash["files_at"] : files_end] == (made[name].folder / "files.img").read_bytes()
-    assert len(whole) == files_end <= flash["log_at"], "the log's region is not in the file"
+    layout = board.flash
+    files_end = layout["files_at"] + layout["files_bytes"]
+    assert whole[layout["files_at"] : files_end] == (made[name].folder / "files.img").read_bytes()
+    assert len(whole) == files_end <= layout["log_at"], "the log's region is not in the file"
     rows = image_esp32.read_table(whole[0x8000:0x9000])
     assert [(row[4], row[2], row[3]) for row in rows] == [
         ("nvs", 0x9000, 0x6000),
         ("phy_init", 0xF000, 0x1000),
         ("factory", 0x10000, 0x1F0000),
-        ("vfs", flash["files_at"], flash["files_bytes"]),
-        ("fglog", flash["log_at"], flash["log_bytes"]),
+        ("vfs", layout["files_at"], layout["files_bytes"]),
+        ("fglog", layout["log_at"], layout["log_bytes"]),
     ]
     for at in (chip.bootloader_at, fake.APP_AT):
         part = tmp_path / f"{at:x}.bin"
@@ -198,6 +208,13 @@ def test_the_papers_name_what_is_inside(made: dict[str, image.Image]) -> None:
         parts = {part["name"]: part for part in json.loads(text)["components"]}
         assert set(parts) == {"micropython", "micropython-umqtt.simple", "micropython-modbus"}
         assert str(ROOT) not in text + json.dumps(papers)
+
+
+def test_an_image_can_be_flashed_where_no_checkout_is(made: dict[str, image.Image]) -> None:
+    for name, each in made.items():
+        board = flash.find_board(name, each.folder)
+        assert board.folder == each.folder and board.name == name
+        assert flash.load(board, each.folder).path == each.path
 
 
 def test_a_configuration_goes_in_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -81,7 +81,8 @@ def read(name: str) -> Board:
     return read_folder(boards_folder() / name)
 
 
-def read_folder(folder: Path) -> Board:
+def read_folder(folder: Path, name: str = "") -> Board:
+    """The board whose board.py and board.json lie in `folder`; it is called as the folder, or `name`."""
     settings: dict[str, Any] = {}
     where = f"boards/{folder.name}"
     try:
@@ -100,7 +101,7 @@ def read_folder(folder: Path) -> Board:
         raise BoardError(f"{where}/board.json: {error}") from None
     if not isinstance(facts, dict) or "chip" not in facts:
         raise BoardError(f"{where}/board.json: chip is missing")
-    return Board(folder.name, folder, settings, facts)
+    return Board(name or folder.name, folder, settings, facts)
 
 
 def problems(board: Board) -> list[str]:

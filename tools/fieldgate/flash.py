@@ -49,6 +49,13 @@ class Ready:
     manifest: dict[str, Any]
 
 
+def find_board(name: str, place: Path | None) -> Board:
+    """The board of the checkout, or the copy that lies in the folder of an image. Raises BoardError."""
+    if place and (place / "board.json").is_file():
+        return board_data.read_folder(place, name)
+    return board_data.read(name)
+
+
 def load(board: Board, place: Path | None) -> Ready:
     """The image in a folder that `fieldgate image` wrote, or that file in it. Raises FlashError."""
     place = place or board_data.ROOT / "build" / "images" / board.name

@@ -36,7 +36,7 @@ def flash_board(
 ) -> None:
     """Write an image onto a board, compare it, and wait for the box's first line."""
     try:
-        ready = flash.load(board_data.read(board), image)
+        ready = flash.load(flash.find_board(board, image), image)
         if ready.board.chip and ready.board.chip.uf2_family:
             if port and not drive and not any(map(flash.drive_model, flash.drive_places())):
                 flash.enter_bootloader(flash_port.check(port), say)
@@ -98,7 +98,7 @@ def deploy_code(
 ) -> None:
     """Update the code on a box: only files that changed are copied; configuration and log stay."""
     try:
-        data = board_data.read(board)
+        data = flash.find_board(board, image)
         files = code_of(data, image)
         box = connect(data, port, root)
         copied, removed = deploy.deploy(data, box, files, say)

@@ -2,7 +2,8 @@
 
 Promises: the same inputs give the same bytes; nothing is compiled from C; the folder build/images/<board>/ appears
 whole or not at all. It holds the image (ESP32: merged .bin; RP2: .uf2), files.img (the file system alone),
-manifest.json and sbom.cdx.json. A mistake is one line and status 1.
+manifest.json, sbom.cdx.json, and a copy of board.py and board.json, so that `fieldgate flash` needs no checkout. A
+mistake is one line and status 1.
 """
 
 from __future__ import annotations
@@ -91,12 +92,13 @@ def make(
     files_image = image_files.build(board, files)
     image_name, image = assemble(board, firmware, files_image)
     products = {image_name: image, "files.img": files_image}
+    copies = {name: (board.folder / name).read_bytes() for name in ("board.py", "board.json")}
     folder = output or images_folder() / name
     fresh = folder.with_name(folder.name + ".new")
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
-        for product, content in products.items():
+        for product, content in (products | copies).items():
             (fresh / product).write_bytes(content)
         pinned = board.firmware["sha256"] is not None
         image_papers.write(fresh, "manifest.json", image_papers.manifest(board, firmware, pinned, files, products))
