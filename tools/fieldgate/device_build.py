@@ -133,6 +133,9 @@ def list_sources(board: Board) -> list[Source]:
     packages = sorted(path for path in (ROOT / "lib").iterdir() if (path / "__init__.py").is_file())
     packages += [ROOT / "firmware" / "gateway", ROOT / "firmware" / "console"]
     packages += [ROOT / "firmware" / "ports" / board.port]
+    if board.shared == SHARED["none"]:
+        stand_ins = sorted((ROOT / "firmware" / "ports" / "nosocket").glob("*.py"))
+        sources += [compiled_source(path.name, path) for path in stand_ins]
     for name in ("__init__.py", *board.shared):
         sources.append(compiled_source(f"ports/{name}", ROOT / "firmware" / "ports" / name))
     for package in packages:
