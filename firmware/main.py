@@ -4,7 +4,7 @@ import gc
 
 # Collect often while starting: otherwise what is kept lies scattered over the whole heap
 # between garbage, and no room is left in one piece (measured: 8 KB not to be had of 130 KB free).
-gc.threshold(16384)
+gc.threshold(8192)
 
 import asyncio  # noqa: E402
 import sys  # noqa: E402

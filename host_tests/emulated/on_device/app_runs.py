@@ -12,7 +12,7 @@ import time
 import micropython
 
 PINNED_FILES = 16
-START_THRESHOLD_BYTES = 16384  # as main.py has it
+START_THRESHOLD_BYTES = 8192  # as main.py has it
 WRITE_US = 265  # sending 200 bytes through the emulated Wi-Fi chip
 
 
