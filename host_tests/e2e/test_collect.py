@@ -1,4 +1,7 @@
-"""`fieldgate collect` beside the real firmware: what stands in the database is what the units served, once."""
+"""`fieldgate collect` beside the real firmware: what stands in the database is what the units served, once.
+
+The first boot publishes columns, the second one typed arrays.
+"""
 
 from __future__ import annotations
 
@@ -59,6 +62,8 @@ def test_the_database_holds_what_was_served_over_kills_of_box_and_collector(
             collecting.kill()
             box.wait_samples(20)
             box.kill_firmware()
+            box.it["publish"]["payload"] = "typed"  # from now on
+            box.write_configuration()
             box.start_firmware()
             collecting = collector()
             box.wait_samples(40)
