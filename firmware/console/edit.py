@@ -33,8 +33,8 @@ def _key(text):
 
 
 def _plain(text):
-    # A JSON value as it is typed: strings without quotes.
-    return json.loads(text) if text[:1] == '"' else text
+    # A JSON value as it is typed: strings without quotes, but for the empty one.
+    return json.loads(text) if text[:1] == '"' and text != '""' else text
 
 
 def _shown(label, text):

@@ -134,7 +134,7 @@ def parse(text, rule, key):
         return parse(text, rule[1], key)
     if kind in ("map", "list"):
         return None, "%s holds other keys: name one of them, or use load" % key
-    value = text
+    value = "" if text == '""' else text
     if kind == "one" and not isinstance(rule[1][0], str):
         value = {"true": True, "on": True, "false": False, "off": False}.get(text, text)
         if value is text:

@@ -22,6 +22,8 @@ IDLE_MS = 600000
 KEPT = ("shell", "editor", "verbs", "door")  # the rest is loaded for a verb
 _SPARE_BYTES = 20000  # must be free before a verb is loaded: the largest needs 15 KB
 _PIECE = 32  # bytes written at once: 3 ms at 115200 baud
+_REST_LIMIT_MS = 1000
+_PATIENCE_MS = 5000
 _WAIT_MS = 100  # what a verb's None waits
 
 
@@ -39,6 +41,7 @@ class Shell:
         self._have = len(typed)
         self._next = 0
         self._stopped = False
+        self._next_load = gateway.clock.ticks_ms()
 
     async def run(self, sleep_ms):
         """Until nobody has typed for IDLE_MS; who was logged in is logged out then."""
@@ -54,6 +57,8 @@ class Shell:
             what = keys.key(byte)
             if keys.echo:
                 await self.write(keys.echo, sleep_ms)
+            else:
+                await sleep_ms(0)
             if what == editor.LINE:
                 await self._answer(keys.text(), sleep_ms)
                 await self.write(PROMPT, sleep_ms)
@@ -86,12 +91,15 @@ class Shell:
             await sleep_ms(POLL_MS)
 
     async def write(self, text, sleep_ms):
-        """All of `text`, in pieces between which others run."""
+        """All of `text`, in pieces between which others run; what a terminal does not take for long is dropped."""
         data = memoryview(text.encode())
-        while data:
+        patience = _PATIENCE_MS
+        while data and patience > 0:
             count = self._port.write(data[:_PIECE])
             data = data[count:]
-            await sleep_ms(0 if count else 2)
+            if not count:
+                patience -= POLL_MS
+            await sleep_ms(0 if count else POLL_MS)
 
     async def _answer(self, line, sleep_ms):
         async def say(text):
@@ -181,10 +189,16 @@ class Shell:
             keys.mask = False
 
     async def _load(self, name, sleep_ms):
-        # Loading holds the loop for longer than a transaction may wait.
+        # Loading holds the loop for longer than a transaction may wait. What is pasted must not take the bus away from
+        # polling: after a load the next one waits for a multiple of the time that this one took.
         path = "console." + name
         if path not in sys.modules:
+            clock = self.gateway.clock
+            rest_ms = clock.ticks_diff(self._next_load, clock.ticks_ms())
+            if 0 < rest_ms <= _REST_LIMIT_MS:
+                await sleep_ms(rest_ms)
             await self.gateway.keeper.pause(PAUSE_MODULE, sleep_ms)
+            began = clock.ticks_ms()
             try:
                 gc.collect()
                 if gc.mem_free() < _SPARE_BYTES:
@@ -192,6 +206,8 @@ class Shell:
                 __import__(path)
             finally:
                 self.gateway.keeper.resume(PAUSE_MODULE)
+                took_ms = clock.ticks_diff(clock.ticks_ms(), began)
+                self._next_load = clock.ticks_add(clock.ticks_ms(), min(_REST_LIMIT_MS, 4 * took_ms))
         return sys.modules[path]
 
     async def _complete(self, sleep_ms):

@@ -168,7 +168,7 @@ def test_a_change_that_nobody_confirms_goes_back_by_itself(box: ConsoleBox) -> N
     box.terminal.expect("not confirmed, the configuration before is back", timeout=120)
     box.terminal.expect("records to publish", timeout=60)
     box.wait_samples(30)
-    assert box.balance().ok
+    assert box.balance(settle_s=60).ok
 
 
 def test_a_change_the_box_cannot_start_with_goes_back_at_once(box: ConsoleBox) -> None:
@@ -231,13 +231,13 @@ def test_a_program_asks(box: ConsoleBox) -> None:
 
 
 def test_whatever_is_typed_the_gateway_goes_on(box: ConsoleBox) -> None:
-    """100,000 random bytes, half of them words that the console knows."""
+    """15,000 random bytes, half of them words that the console knows; the editor alone gets 100,000 (unit tests)."""
     box.wait_samples(5)
     rng = random.Random(20261123)
     words = [b"set", b"show", b"line1", b"line1.baud", b"meter", b" ", b"\t", b"\r", b"9600", b"+x", b".", b"unset",
              b"help", b"dump", b"\x1b[A", b"\x7f", b"check", b"diff", b"discard", b"status", b"bus", b"?"]  # fmt: skip
     sent = 0
-    while sent < 100_000:
+    while sent < 15_000:
         if rng.random() < 0.5:
             piece = bytes(rng.randrange(256) for _ in range(rng.randrange(1, 40))).replace(b"\x1c", b"")
             piece = piece.replace(b"\x01", b"")  # the raw REPL has a test of its own
@@ -250,9 +250,10 @@ def test_whatever_is_typed_the_gateway_goes_on(box: ConsoleBox) -> None:
                 box.terminal.read_nonblocking(65536, timeout=0)
             except pexpect.TIMEOUT:
                 break
-    box.terminal.send("\x03\x03\r")
-    box.terminal.send("discard\r")
-    box.terminal.expect(r"(candidate|ERR 4)[^\r]*\r\n", timeout=120)
+    # Nobody reads the terminal meanwhile: a stuck terminal must not hold the gateway either.
+    box.wait_samples(20, "samples while the console works off what was pasted")
+    box.terminal.send("\x03\x03\x15\rwho\r")
+    box.terminal.expect(r"logged in: nobody[^>]*OK\r\n> $", timeout=120)
     said = box.said()
     assert "Traceback" not in said and "internal error" not in said, said[-2000:]
     box.wait_samples(20)

@@ -125,7 +125,7 @@ def test_random_bytes_do_no_harm():
     if hasattr(random, "seed"):
         random.seed(11)
     keys = Editor()
-    for _ in range(20000):
+    for _ in range(100000):
         what = keys.key(random.getrandbits(8))
         assert len(keys.echo) <= 3 * LINE_BYTES
         if what == LINE:

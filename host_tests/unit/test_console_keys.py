@@ -51,6 +51,7 @@ def test_values():
     assert parsed("mqtt.user", "null") == (None, None)
     assert parsed("mqtt.user", "joe") == ("joe", None)
     assert parsed("line1.meter.voltage.unit", "deg C") == ("deg C", None)
+    assert parsed("line1.meter.voltage.unit", '""') == ("", None)
     assert parsed("line1.baud", "fast") == (None, 'line1.baud: found "fast", allowed a whole number 1200..1000000')
     assert "did you mean 8E1?" in parsed("line1.serial_format", "8e1")[1]
     assert "other keys" in parsed("line1.meter", "7")[1]

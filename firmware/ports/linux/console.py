@@ -38,6 +38,8 @@ class Console:
         self._in = sys.stdin.buffer
         self._poll = select.poll()
         self._poll.register(sys.stdin, select.POLLIN)
+        self._out = select.poll()
+        self._out.register(sys.stdout, select.POLLOUT)
 
     def read_into(self, buf):
         """Bytes read, 0 when nothing was typed."""
@@ -50,6 +52,8 @@ class Console:
         return 0
 
     def write(self, data):
-        """Bytes taken; all of them, the operating system has room."""
+        """Bytes taken; 0 while the terminal does not take what is there already."""
+        if not self._out.poll(0):
+            return 0
         sys.stdout.buffer.write(bytes(data).replace(b"\r", b"") if self._terminal else data)
         return len(data)
