@@ -297,8 +297,8 @@ def test_drives_that_cannot_be_used(uf2_image: Path, tmp_path: Path, monkeypatch
 # The first line.
 
 
-def console(text: bytes, hold_s: float = 5) -> tuple[str, Callable[[], None]]:
-    """A pseudo-terminal that prints `text` again and again, as opening a port drops what came before; what closes it."""
+def console(text: bytes) -> tuple[str, Callable[[], None]]:
+    """A pseudo-terminal that prints `text` again and again, as opening a port drops what came before; its end."""
     master, slave = pty.openpty()
     tty.setraw(slave)
     name = os.ttyname(slave)
