@@ -315,6 +315,11 @@ def test_a_full_file_system_and_one_without_room_for_the_log_are_told_apart() ->
         image_files.build(small, {"a": bytes(4000)})
 
 
+def test_what_is_no_file_system_is_refused_and_not_formatted() -> None:
+    with pytest.raises(image_files.ImageError, match="the file system cannot be read"):
+        image_files.read(board_data.read("RPI_PICO_W"), b"\xff" * 65536)
+
+
 def test_a_full_disk_leaves_the_image_before(
     tmp_path: Path, made: dict[str, image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:

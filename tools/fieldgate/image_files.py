@@ -32,7 +32,7 @@ def mounted(port: str, size_bytes: int, content: bytes | None = None) -> LittleF
     if content is not None:
         context.buffer[: len(content)] = content
     program = PROGRAM_BYTES[port]
-    return LittleFS(
+    fs = LittleFS(
         context=context,
         block_size=SECTOR,
         block_count=size_bytes // SECTOR,
@@ -40,9 +40,14 @@ def mounted(port: str, size_bytes: int, content: bytes | None = None) -> LittleF
         read_size=32,
         cache_size=4 * max(32, program),  # as MicroPython: files of up to 512 (rp2) or 128 bytes need no block
         lookahead_size=32,
-        disk_version=DISK_VERSION,
-        mount=True,
+        # A box's own MicroPython makes its file system version 2.1 with the first write.
+        disk_version=DISK_VERSION if content is None else 0,
+        mount=False,  # the library would format what it cannot mount
     )
+    if content is None:
+        fs.format()
+    fs.mount()
+    return fs
 
 
 def blocks_for_the_log(board: Board) -> int:
