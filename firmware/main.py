@@ -67,4 +67,4 @@ if __name__ == "__main__":
             break  # a board shows the Python prompt, or its watchdog starts it again if that runs already
         from wiring import part
 
-        part("power").reset()  # a board starts anew here; the virtual one comes back
+        part("chip").reset()  # a board starts anew here; the virtual one comes back

@@ -74,7 +74,13 @@ def make_project(root: Path) -> None:
     for place in ("lib/modbus/__init__.py", "lib/modbus/crc.py", "firmware/gateway/__init__.py"):
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         (root / place).write_text("x = 1\n")
-    for place in ("firmware/ports/__init__.py", "firmware/boot.py", "firmware/main.py", "firmware/wiring.py"):
+    for place in (
+        "firmware/ports/__init__.py",
+        "firmware/ports/stdio.py",
+        "firmware/boot.py",
+        "firmware/main.py",
+        "firmware/wiring.py",
+    ):
         (root / place).write_text("x = 1\n")
     for package, files in device_build.DEVICE_PACKAGES.items():
         (root / "build" / "device" / package).mkdir(parents=True)
@@ -94,7 +100,7 @@ def test_a_tree_holds_its_own_port_only_and_nothing_stale(project: Path) -> None
     built = device_build.build("pico")
     assert set(built.sizes_bytes) == {
         "board.py", "boot.py", "main.py", "gateway/__init__.mpy", "modbus/__init__.mpy", "modbus/crc.mpy",
-        "ports/__init__.mpy", "ports/rp2/flash.mpy", "wiring.mpy", "umqtt/simple.mpy", "umodbus/__init__.mpy",
+        "ports/__init__.mpy", "ports/stdio.mpy", "ports/rp2/flash.mpy", "wiring.mpy", "umqtt/simple.mpy", "umodbus/__init__.mpy",
         "umodbus/version.mpy", "umodbus/const.mpy", "umodbus/typing.mpy", "umodbus/functions.mpy",
     }  # fmt: skip
     assert built.compiled == len(built.sizes_bytes)

@@ -136,7 +136,8 @@ def list_sources(board: Board) -> list[Source]:
     if board.shared == SHARED["none"]:
         stand_ins = sorted((ROOT / "firmware" / "ports" / "nosocket").glob("*.py"))
         sources += [compiled_source(path.name, path) for path in stand_ins]
-    for name in ("__init__.py", *board.shared):
+    stdio = () if board.port == "linux" else ("stdio.py",)
+    for name in ("__init__.py", *stdio, *board.shared):
         sources.append(compiled_source(f"ports/{name}", ROOT / "firmware" / "ports" / name))
     for package in packages:
         prefix = f"ports/{board.port}" if package.parent.name == "ports" else package.name

@@ -19,3 +19,8 @@ def chip_id():
 def reset_cause():
     """One of the words above; `other` for a brown-out and what else the port does not name."""
     return _CAUSES.get(machine.reset_cause(), "other")
+
+
+def reset():
+    """Start anew, as at power-on; never returns."""
+    machine.reset()

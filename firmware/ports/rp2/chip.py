@@ -11,3 +11,8 @@ def chip_id():
 def reset_cause():
     """`power` (also the RUN pin and a reset by software, which this port cannot tell apart) or `watchdog`."""
     return "watchdog" if machine.reset_cause() == machine.WDT_RESET else "power"
+
+
+def reset():
+    """Start anew, as at power-on; never returns."""
+    machine.reset()
