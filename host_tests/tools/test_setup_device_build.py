@@ -101,7 +101,8 @@ def test_a_tree_holds_its_own_port_only_and_nothing_stale(project: Path) -> None
     assert set(built.sizes_bytes) == {
         "board.py", "boot.py", "main.py", "gateway/__init__.mpy", "modbus/__init__.mpy", "modbus/crc.mpy",
         "ports/__init__.mpy", "ports/stdio.mpy", "ports/rp2/flash.mpy", "wiring.mpy", "umqtt/simple.mpy",
-        "umodbus/__init__.mpy", "umodbus/version.mpy", "umodbus/const.mpy", "umodbus/typing.mpy", "umodbus/functions.mpy",
+        "umodbus/__init__.mpy", "umodbus/version.mpy", "umodbus/const.mpy", "umodbus/typing.mpy",
+        "umodbus/functions.mpy",
     }  # fmt: skip
     assert built.compiled == len(built.sizes_bytes)
     (project / "lib" / "modbus" / "crc.py").unlink()
