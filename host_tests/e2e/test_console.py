@@ -43,7 +43,8 @@ class ConsoleBox(VirtualBox):
         self.knock()
 
     def knock(self) -> None:
-        """Enter, as a technician does first."""
+        """Enter, as a technician does first; what the start prints is out by then, so that it meets no answer."""
+        self.terminal.expect(r"uplink: [^\r\n]* connected\r\n")
         self.terminal.send("\r")
         self.terminal.expect(r"\r\n> $")
 
