@@ -36,13 +36,14 @@ class Parts:
 
 def load():
     """Both halves of the configuration and the seconds of their trial; the code that checked them is gone then."""
-    from gateway import config, revisions
+    from gateway import config, revisions, unload
 
     folder, trial_s, line = revisions.start()
     if line:
         print(line)
     halves = config.load(folder, len(board.RS485))
-    config.forget()
+    unload.unload("gateway.config")
+    unload.unload("gateway.rules")
     return halves + (trial_s,)
 
 
@@ -54,9 +55,10 @@ def start(make_parts=Parts):
     print("box %s, started by %s" % (chip.chip_id(), chip.reset_cause()))  # `fieldgate flash` waits for this line
     try:
         ot, it, trial_s = load()
-        from gateway.app import Gateway, make_plans
+        from gateway import start as starter
+        from gateway.app import Gateway
 
-        plans = make_plans(ot)
+        plans = starter.make_plans(ot)
         parts = make_parts(ot, it)
         unload.unload("ports.%s.storage" % board.PORT)
         gateway = Gateway(parts, plans, ot, it)

@@ -1,8 +1,6 @@
 """Waits for a key and opens the console then: while nobody types, its code takes no memory."""
 
-import sys
-
-import console
+from gateway import unload
 from modbus.codes import PAUSE_MODULE
 
 POLL_MS = 25
@@ -23,5 +21,4 @@ async def run(port, gateway, sleep_ms):
         await shell.Shell(port, gateway, buf[:count]).run(sleep_ms)
         shell.release()
         for name in ("shell", "editor", "verbs"):
-            del sys.modules["console." + name]
-            delattr(console, name)
+            unload.unload("console." + name)

@@ -8,7 +8,6 @@ gateway. What a program sends in the form of MicroPython's raw REPL is answered 
 import gc
 import sys
 
-import console
 from console import editor, verbs
 from console.verbs import Refused
 from gateway import revisions, unload
@@ -239,9 +238,7 @@ def release():
     unload.starters()
     path = _loaded_verb()
     while path:
-        del sys.modules[path]
-        if hasattr(console, path[8:]):
-            delattr(console, path[8:])
+        unload.unload(path)
         path = _loaded_verb()
 
 

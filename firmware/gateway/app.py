@@ -186,13 +186,6 @@ class Gateway:
         self._greet()
 
 
-def make_plans(ot):
-    """See gateway.start, which is loaded for it."""
-    from gateway import start
-
-    return start.make_plans(ot)
-
-
 def below(n):
     """A random int 0..n-1 (up to 2^20)."""
     return random.getrandbits(20) % n if n > 0 else 0

@@ -3,16 +3,13 @@
 `load(...)` returns (ot, it) with all defaults filled in and the first 8 hex digits of each
 file's SHA-256 under "hash", or raises `ConfigError` whose `lines` hold one line per mistake:
 file, key path, what was found, what is allowed. Nothing is applied in part.
-`forget()` gives the memory of this module and of `rules` back after the start.
 """
 
 import json
 import os
-import sys
 from binascii import hexlify
 from hashlib import sha256
 
-import gateway
 from gateway import rules
 from gateway.errors import ConfigError
 
@@ -41,14 +38,6 @@ def half(folder, name, ports, errors):
     if len(errors) == before:
         errors += [name + ": " + line for line in (check_ot(tree, ports) if name == OT_FILE else check_it(tree))]
     return tree
-
-
-def forget():
-    """Drop this module and its tables from memory; a later import loads them again."""
-    for name in ("config", "rules"):
-        sys.modules.pop("gateway." + name, None)
-        if hasattr(gateway, name):
-            delattr(gateway, name)
 
 
 def _read(folder, name, rule, errors):

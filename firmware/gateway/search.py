@@ -12,6 +12,7 @@ The module is loaded for a search and dropped afterwards by `forget`.
 
 import sys
 
+from gateway import unload
 from modbus import ways
 from modbus.ask import Ask
 from modbus.bus import Bus
@@ -189,12 +190,7 @@ def _may_ask(bus):
 
 def forget():
     """Drop this module and what only it needs from memory; a later search loads it again."""
-    import gateway
-    import modbus
-
-    ours = [name for name in MODULES if name != "listener" or "modbus.listenbus" not in sys.modules]
-    for package, names in ((gateway, ("search",)), (modbus, ours)):
-        for name in names:
-            sys.modules.pop("%s.%s" % (package.__name__, name), None)
-            if hasattr(package, name):
-                delattr(package, name)
+    for name in MODULES:
+        if name != "listener" or "modbus.listenbus" not in sys.modules:
+            unload.unload("modbus." + name)
+    unload.unload("gateway.search")
