@@ -49,7 +49,7 @@ def show(shell, words):
                 scan = jsonfile.Scanner(file)
                 yield half + ":"
                 for name, place in jsonfile.items(scan):
-                    yield from _wrapped("  " + name + _outline(scan, place, name))
+                    yield from verbs.wrapped("  " + name + _outline(scan, place, name))
         yield "more: show key, for example show mqtt"
         return
     key = _key(words[0])
@@ -70,7 +70,7 @@ def show(shell, words):
             opening = scan.token()
             if opening == 123:
                 name = jsonfile.name_of(scan, inner) or name
-            yield from _wrapped("%s.%s%s" % (words[0], name, _outline(scan, inner, str(name))))
+            yield from verbs.wrapped("%s.%s%s" % (words[0], name, _outline(scan, inner, str(name))))
 
 
 def _outline(scan, place, label):
@@ -125,21 +125,13 @@ def set(shell, words):
 def _explain(name, key):
     if key.rule[0] in ("map", "list"):
         rule = key.rule[1] if key.rule[0] == "list" else key.rule
-        yield from _wrapped("%s holds: %s" % (name, keys.listed(rule[1]) if rule[0] == "map" else "a list"))
+        yield from verbs.wrapped("%s holds: %s" % (name, keys.listed(rule[1]) if rule[0] == "map" else "a list"))
         return
     mistakes = []
     rules.check(object(), key.rule, name, mistakes)
     allowed = mistakes[0] if mistakes else "anything"
     default = "" if key.default is None else ", default %s" % json.dumps(key.default)
-    yield from _wrapped("%s: %s%s" % (name, allowed[allowed.find("allowed") :], default))
-
-
-def _wrapped(text):
-    while len(text) > 78:
-        at = text.rfind(" ", 0, 79)
-        yield text[:at]
-        text = "  " + text[at + 1 :]
-    yield text
+    yield from verbs.wrapped("%s: %s%s" % (name, allowed[allowed.find("allowed") :], default))
 
 
 def _insertion(missing, key, name, text):
@@ -165,8 +157,6 @@ def _nested(path, text):
     for step in reversed(path):
         if isinstance(step, int):
             text = "[%s]" % text
-        elif step in ("buses", "units", "points") or text[:1] != "[":
-            text = "{%s: %s}" % (json.dumps(step), text)
         else:
             text = "{%s: %s}" % (json.dumps(step), text)
     return text

@@ -1,6 +1,6 @@
 """Verbs that look: status, bus, log, about. Every answer fits a screen, and a fault comes with the next step."""
 
-from console import manual, verbs
+from console import verbs
 from flashlog.layout import outlook
 from gateway import revisions, telemetry
 from gateway import schema as schemas
@@ -90,7 +90,7 @@ def bus(shell, words):
                 tally.mean_us() // 1000,
             )
         for hint in _hints(bus):
-            yield from manual.wrapped("-> " + hint)
+            yield from verbs.wrapped("-> " + hint)
 
 
 def _hints(bus):

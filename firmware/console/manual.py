@@ -61,13 +61,11 @@ TEXTS = {
     "reboot": ("", "write everything to flash and start again", ("reboot",)),
 }
 
-_WIDTH = 78
-
 
 def help(shell, words):
     """help [verb]"""
     if not words:
-        yield from wrapped("verbs: " + " ".join(sorted(TEXTS)))
+        yield from verbs.wrapped("verbs: " + " ".join(sorted(TEXTS)))
         yield "A beginning is enough; Tab completes; Ctrl-C stops. More: help verb, or verb ?"
         return
     verb = verbs.find(words[0])
@@ -75,15 +73,6 @@ def help(shell, words):
         raise verbs.Refused(verbs.UNKNOWN, "no verb %s: type help" % words[0][:20])
     usage, what, examples = TEXTS[verb]
     yield "%s %s" % (verb, usage)
-    yield from wrapped("  " + what)
+    yield from verbs.wrapped("  " + what)
     for example in examples:
         yield "  example: " + example
-
-
-def wrapped(text):
-    """`text` in lines of at most 78 columns."""
-    while len(text) > _WIDTH:
-        at = text.rfind(" ", 0, _WIDTH + 1)
-        yield text[:at]
-        text = "  " + text[at + 1 :]
-    yield text

@@ -45,6 +45,8 @@ STORAGE = 8  # flash or file system
 STOPPED = 9  # by Ctrl-C
 INTERNAL = 10  # a mistake of ours
 
+_WIDTH = 78  # columns of an answer
+
 
 class Refused(Exception):
     """Ends a verb with ERR `code` `text`; the text says what to do next."""
@@ -69,3 +71,12 @@ def find(word):
         return word
     found = sorted([name for name in MODULES if name.startswith(word)])
     return found[0] if len(found) == 1 else (found or None)
+
+
+def wrapped(text):
+    """`text` in lines of at most 78 columns."""
+    while len(text) > _WIDTH:
+        at = text.rfind(" ", 0, _WIDTH + 1)
+        yield text[:at]
+        text = "  " + text[at + 1 :]
+    yield text
