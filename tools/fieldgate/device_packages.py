@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -102,21 +103,26 @@ def unpack(content: bytes, pin: dict[str, Any], target: Path) -> int:
     return written
 
 
-def install(target: Path = TARGET, pins: list[dict[str, Any]] | None = None) -> None:
+def install(
+    target: Path = TARGET,
+    pins: list[dict[str, Any]] | None = None,
+    kind: str = "sdist",
+    unpack: Callable[[bytes, dict[str, Any], Path], int] = unpack,
+) -> None:
     """Fetch, check and unpack all pins; `target` is replaced only when everything is right."""
     fresh = target.with_name(target.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     with open_index() as client:
         for pin in read_pins() if pins is None else pins:
-            content = download(client, pin)
+            content = download(client, pin, kind)
             check(content, pin)
             unpack(content, pin, fresh)
     shutil.rmtree(target, ignore_errors=True)
     fresh.rename(target)
 
 
-def main() -> int:
+def main(install: Callable[[], None] = install) -> int:
     try:
         install()
     except DevicePackageError as error:

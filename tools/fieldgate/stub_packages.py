@@ -7,13 +7,13 @@ the host's packages. Pinned by version and SHA-256 in tools/stub_packages.json; 
 from __future__ import annotations
 
 import io
-import shutil
 import sys
 import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from fieldgate.device_packages import ROOT, DevicePackageError, check, download, open_index, read_pins
+from fieldgate import device_packages
+from fieldgate.device_packages import ROOT, DevicePackageError
 
 PINS = ROOT / "tools" / "stub_packages.json"
 TARGET = ROOT / "build" / "stubs"
@@ -42,28 +42,10 @@ def unpack(content: bytes, pin: dict[str, Any], target: Path) -> int:
     return written
 
 
-def install(target: Path = TARGET) -> None:
-    """Fetch, check and unpack all pins; `target` is replaced only when everything is right."""
-    fresh = target.with_name(target.name + ".new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    with open_index() as client:
-        for pin in read_pins(PINS):
-            content = download(client, pin, "wheel")
-            check(content, pin)
-            unpack(content, pin, fresh)
-    shutil.rmtree(target, ignore_errors=True)
-    fresh.rename(target)
-
-
-def main() -> int:
-    try:
-        install()
-    except DevicePackageError as error:
-        print(f"set-up: {error}", file=sys.stderr)
-        return 1
-    return 0
+def install() -> None:
+    """Fetch, check and unpack all pins."""
+    device_packages.install(TARGET, device_packages.read_pins(PINS), "wheel", unpack)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(device_packages.main(install))
