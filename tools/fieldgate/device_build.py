@@ -71,6 +71,7 @@ class Board:
     port: str
     architecture: str | None
     shared: tuple[str, ...] = ()
+    network: str = ""
 
     @property
     def tree(self) -> Path:
@@ -106,10 +107,11 @@ def read_board(name: str) -> Board:
         raise BuildError(f"boards/{name}/board.py: PORT is {port!r}, allowed are {', '.join(sorted(OPTIMIZE))}")
     if port == "linux":
         return Board(name, port, HOST_ARCHITECTURES.get(platform.machine()))
-    shared = SHARED.get(data.get("NET", {}).get("kind"), ())
+    network = data.get("NET", {}).get("kind", "")
+    shared = ("stdio.py", *SHARED.get(network, ()))
     if "spi_nor" in data.get("FLASH", {}):
         shared += ("spi_nor.py",)
-    return Board(name, port, machine_code(name) or ARCHITECTURES[port], shared)
+    return Board(name, port, machine_code(name) or ARCHITECTURES[port], shared, network)
 
 
 def machine_code(name: str) -> str | None:
@@ -133,11 +135,10 @@ def list_sources(board: Board) -> list[Source]:
     packages = sorted(path for path in (ROOT / "lib").iterdir() if (path / "__init__.py").is_file())
     packages += [ROOT / "firmware" / "gateway", ROOT / "firmware" / "console"]
     packages += [ROOT / "firmware" / "ports" / board.port]
-    if board.shared == SHARED["none"]:
+    if board.network == "none":
         stand_ins = sorted((ROOT / "firmware" / "ports" / "nosocket").glob("*.py"))
         sources += [compiled_source(path.name, path) for path in stand_ins]
-    stdio = () if board.port == "linux" else ("stdio.py",)
-    for name in ("__init__.py", *stdio, *board.shared):
+    for name in ("__init__.py", *board.shared):
         sources.append(compiled_source(f"ports/{name}", ROOT / "firmware" / "ports" / name))
     for package in packages:
         prefix = f"ports/{board.port}" if package.parent.name == "ports" else package.name
