@@ -107,7 +107,7 @@ def broker_program() -> str:
     return "amqtt"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def mosquitto_program() -> str:
     """For tests that need what amqtt has not (a session file, its command line): path of mosquitto, or skipped."""
     from fieldgate.broker import find_mosquitto

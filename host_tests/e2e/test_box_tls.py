@@ -47,20 +47,10 @@ class TimeServer:
 
 
 @pytest.fixture(scope="module")
-def plant(tmp_path_factory: pytest.TempPathFactory, module_mosquitto: str) -> Iterator[Plant]:
-    plant = Plant(tmp_path_factory.mktemp("tls"), module_mosquitto)
+def plant(tmp_path_factory: pytest.TempPathFactory, mosquitto_program: str) -> Iterator[Plant]:
+    plant = Plant(tmp_path_factory.mktemp("tls"), mosquitto_program)
     yield plant
     plant.close()
-
-
-@pytest.fixture(scope="module")
-def module_mosquitto() -> str:
-    from fieldgate.broker import find_mosquitto
-
-    program = find_mosquitto()
-    if program is None:
-        pytest.skip("mosquitto is missing: install it (Debian, Ubuntu: apt install mosquitto)")
-    return program
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ certificates are made in the run.
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import socket
 import subprocess
@@ -76,15 +75,8 @@ def wait_open(port: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
-    from fieldgate.broker import find_mosquitto
-
-    program = find_mosquitto()
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("mosquitto is missing: install it (Debian, Ubuntu: apt install mosquitto)")
-        pytest.skip("mosquitto is missing: install it (Debian, Ubuntu: apt install mosquitto)")
-    plant = Plant(tmp_path_factory.mktemp("tls"), program)
+def plant(tmp_path_factory: pytest.TempPathFactory, mosquitto_program: str) -> Iterator[Plant]:
+    plant = Plant(tmp_path_factory.mktemp("tls"), mosquitto_program)
     yield plant
     plant.close()
 
