@@ -48,12 +48,12 @@ def run(gateway):
         return 0
     except Restart:
         return RESTART
-    except MemoryError:
-        print("out of memory: the gateway starts again; what was not in flash yet is lost (at most one block)")
-        return RESTART
     except Exception as error:  # a mistake of ours: one line for the technician, the rest for whoever mends it
         with open(CRASH_FILE, "w") as file:
             sys.print_exception(error, file)
+        if isinstance(error, MemoryError):
+            print("out of memory: the gateway starts again; what was not in flash yet is lost (at most one block)")
+            return RESTART
         print("internal error: %s: %s (details in %s)" % (type(error).__name__, error, CRASH_FILE))
     return undo(5)
 

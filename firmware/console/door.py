@@ -1,7 +1,6 @@
 """Waits for a key and opens the console then: while nobody types, its code takes no memory."""
 
 from gateway import unload
-from modbus.codes import PAUSE_MODULE
 
 POLL_MS = 25
 
@@ -14,11 +13,17 @@ async def run(port, gateway, sleep_ms):
         if not count:
             await sleep_ms(POLL_MS)
             continue
-        await gateway.keeper.pause(PAUSE_MODULE, sleep_ms)
-        from console import shell
-
-        gateway.keeper.resume(PAUSE_MODULE)
+        shell = await gateway.keeper.load(_shell, sleep_ms)
+        if shell is None:
+            print("console: not enough memory now, press Enter again")
+            continue
         await shell.Shell(port, gateway, buf[:count]).run(sleep_ms)
         shell.release()
         for name in ("shell", "editor", "verbs"):
             unload.unload("console." + name)
+
+
+def _shell():
+    from console import shell
+
+    return shell

@@ -11,7 +11,6 @@ import sys
 from console import editor, verbs
 from console.verbs import Refused
 from gateway import revisions, unload
-from modbus.codes import PAUSE_MODULE
 
 PROMPT = "> "
 CRASH_FILE = "crash.txt"
@@ -63,10 +62,14 @@ class Shell:
                 await self.write(PROMPT, sleep_ms)
             elif what == editor.STOP:
                 await self.write("\r\n" + PROMPT, sleep_ms)
-            elif what == editor.TAB:
-                await self._complete(sleep_ms)
-            elif what == editor.RAW:
-                await (await self._load("raw", sleep_ms)).serve(self, sleep_ms)
+            elif what == editor.TAB or what == editor.RAW:
+                try:
+                    if what == editor.TAB:
+                        await self._complete(sleep_ms)
+                    else:
+                        await (await self._load("raw", sleep_ms)).serve(self, sleep_ms)
+                except Refused:  # no memory for the code
+                    await self.write("\a", sleep_ms)
                 release()
         if self.role:
             await self.write("\r\nlogged out after %d minutes\r\n%s" % (IDLE_MS // 60000, PROMPT), sleep_ms)
@@ -196,23 +199,17 @@ class Shell:
             rest_ms = clock.ticks_diff(self._next_load, clock.ticks_ms())
             if 0 < rest_ms <= _REST_LIMIT_MS:
                 await sleep_ms(rest_ms)
-            await self.gateway.keeper.pause(PAUSE_MODULE, sleep_ms)
             began = clock.ticks_ms()
-            try:
-                gc.collect()
-                if gc.mem_free() < _SPARE_BYTES:
-                    raise Refused(verbs.MEMORY, "only %d bytes are free: polling comes first" % gc.mem_free())
-                __import__(path)
-            finally:
-                self.gateway.keeper.resume(PAUSE_MODULE)
-                took_ms = clock.ticks_diff(clock.ticks_ms(), began)
-                self._next_load = clock.ticks_add(clock.ticks_ms(), min(_REST_LIMIT_MS, 4 * took_ms))
+            module = await self.gateway.keeper.load(lambda: __import__(path), sleep_ms, _SPARE_BYTES)
+            took_ms = clock.ticks_diff(clock.ticks_ms(), began)
+            self._next_load = clock.ticks_add(clock.ticks_ms(), min(_REST_LIMIT_MS, 4 * took_ms))
+            if module is None:
+                raise Refused(verbs.MEMORY, "only %d bytes are free: polling comes first" % gc.mem_free())
         return sys.modules[path]
 
     async def _complete(self, sleep_ms):
         module = await self._load("complete", sleep_ms)
         added, choices = module.complete(self, self._editor.before())
-        release()
         if choices:
             await self.write("\r\n%s\r\n%s%s" % (choices, PROMPT, self._editor.shown()), sleep_ms)
         elif added:

@@ -10,7 +10,7 @@ import random
 
 from gateway import schema as schemas
 from gateway import telemetry, unload, words
-from modbus.codes import COMM_LOSS_RISK, PAUSE_BOUNDS_MS, PAUSE_HOLD, PAUSE_MODULE, READ_SPLIT
+from modbus.codes import COMM_LOSS_RISK, PAUSE_BOUNDS_MS, PAUSE_HOLD, READ_SPLIT
 
 SLICE_US = 2500  # most slices of the uplink are shorter
 ROOM_MS = 20
@@ -124,16 +124,9 @@ class Gateway:
         """The module gateway.search, loaded in a pause of the bus; its `forget` gives the memory back.
 
         Raises MemoryError where polling and publishing would be left too little."""
-        await self.keeper.pause(PAUSE_MODULE, asyncio.sleep_ms)
-        try:
-            gc.collect()
-            if gc.mem_free() < _SEARCH_BYTES:
-                raise MemoryError
-            gc.threshold(4096)  # or its pieces lie scattered between the garbage of loading
-            from gateway import search
-        finally:
-            gc.threshold(-1)
-            self.keeper.resume(PAUSE_MODULE)
+        search = await self.keeper.load(_search, asyncio.sleep_ms, _SEARCH_BYTES)
+        if search is None:
+            raise MemoryError
         return search
 
     # Called by the parts
@@ -184,6 +177,15 @@ class Gateway:
         if self.latest:
             self.latest.describe(schemas.lines(self.schema))
         self._greet()
+
+
+def _search():
+    gc.threshold(4096)  # or its pieces lie scattered between the garbage of loading
+    try:
+        from gateway import search
+    finally:
+        gc.threshold(-1)
+    return search
 
 
 def below(n):

@@ -6,7 +6,7 @@ feeds the watchdog. The watchdog is fed here and only here, and only while the b
 
 import gc
 
-from modbus.codes import PAUSE_ERASE, PAUSE_FLASH, PAUSE_GC
+from modbus.codes import PAUSE_ERASE, PAUSE_FLASH, PAUSE_GC, PAUSE_MODULE
 
 TICK_MS = 20
 ERASE_MS = 60  # a sector erase takes 45 ms typically (W25Q16JV datasheet, 9.6)
@@ -155,6 +155,21 @@ class Keeper:
             bus.ask(cause)
         while not all([bus.ask(cause) for bus in self._buses]):  # again, as another's `resume` may have withdrawn it
             await sleep_ms(1)
+
+    async def load(self, importer, sleep_ms, least_bytes=0):
+        """What `importer()` imports and returns, loaded in a pause; None where the heap has no room for it now.
+
+        The heap is collected first: code that comes to lie between garbage leaves it in pieces. None also when fewer
+        than least_bytes are free then. Who asks tries again later; polling goes on.
+        """
+        await self.pause(PAUSE_MODULE, sleep_ms)
+        try:
+            gc.collect()
+            return importer() if gc.mem_free() >= least_bytes else None
+        except MemoryError:
+            return None
+        finally:
+            self.resume(PAUSE_MODULE)
 
     def resume(self, cause):
         """End of the pause."""

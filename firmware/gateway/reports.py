@@ -4,11 +4,10 @@ One task, one text at a time: each is made in pieces between which others run, h
 so that no more than one lies in memory. While there is no session nothing is made; after a connect everything is said.
 """
 
-from modbus.codes import PAUSE_MODULE
-
 TICK_MS = 100
 FIRST_ASSETS_MS = 10000  # after the start: by then the units have answered
 LEAST_ASSETS_MS = 60000
+AGAIN_MS = 1000  # when there was no room in the heap for the code
 
 
 class Reports:
@@ -50,14 +49,14 @@ class Reports:
                 self._discovered = self._gateway._stored
                 await self._discover(sleep_ms)
             if clock.ticks_diff(now, telemetry_at) >= 0:
-                telemetry_at = clock.ticks_add(now, self._telemetry_ms)
-                await self._telemetry(sleep_ms)
+                told = await self._telemetry(sleep_ms)
+                telemetry_at = clock.ticks_add(now, self._telemetry_ms if told else AGAIN_MS)
             if self._latest_ms and clock.ticks_diff(now, latest_at) >= 0:
                 latest_at = clock.ticks_add(now, self._latest_ms)
                 await self._latest(sleep_ms)
             if self._assets_ms and clock.ticks_diff(now, assets_at) >= 0:
-                assets_at = clock.ticks_add(now, max(self._assets_ms, LEAST_ASSETS_MS))
-                await self._assets(sleep_ms)
+                told = await self._assets(sleep_ms)
+                assets_at = clock.ticks_add(now, max(self._assets_ms, LEAST_ASSETS_MS) if told else AGAIN_MS)
 
     async def _say(self, topic, pieces, sleep_ms):
         """Make a text and leave it with the publisher; returns its length, 0 when the session has gone meanwhile."""
@@ -74,14 +73,13 @@ class Reports:
         return len(text)
 
     async def _telemetry(self, sleep_ms):
-        keeper = self._gateway.keeper
-        await keeper.pause(PAUSE_MODULE, sleep_ms)
-        from gateway import vitals
-
-        keeper.resume(PAUSE_MODULE)
+        vitals = await self._gateway.keeper.load(_vitals, sleep_ms)
+        if vitals is None:
+            return False
         self._unit = await vitals.tell(self._gateway, self._unit, sleep_ms, self._say)
         if self._telemetry_ms >= vitals.KEEP_MS:
             vitals.forget()
+        return True
 
     async def _discover(self, sleep_ms):
         from gateway import homeassistant, schema
@@ -104,11 +102,23 @@ class Reports:
 
     async def _assets(self, sleep_ms):
         gateway = self._gateway
-        await gateway.keeper.pause(PAUSE_MODULE, sleep_ms)
-        from gateway import inventory
-
-        gateway.keeper.resume(PAUSE_MODULE)
+        inventory = await gateway.keeper.load(_inventory, sleep_ms)
+        if inventory is None:
+            return False
         try:
             await inventory.update(gateway, self._asked, sleep_ms, self._say)
         finally:
             inventory.forget()
+        return True
+
+
+def _vitals():
+    from gateway import vitals
+
+    return vitals
+
+
+def _inventory():
+    from gateway import inventory
+
+    return inventory

@@ -6,7 +6,7 @@ reason; a hang ends after the file's time limit.
 Item ids read `<file>::micropython::<function>` and work on the command line.
 
 A test file may set, as plain literals at top level:
-    HEAP_KB = 320       heap of the process, default 4096
+    HEAP_KB = 320       heap of the process, default 16384: what is judged small says so, fakes and records lie in it too
     TIMEOUT_S = 60      real time for one test or for loading the file, default 60
 """
 
@@ -28,7 +28,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 RUNNER = Path(__file__).with_name("runner.py")
 MARK = b"\x01fieldgate-test "
-DEFAULTS = {"HEAP_KB": 4096, "TIMEOUT_S": 60}
+DEFAULTS = {"HEAP_KB": 16384, "TIMEOUT_S": 60}
 # ".frozen" holds the runtime's own asyncio.
 DEVICE_PATH = (".frozen", "lib", "firmware", "host_tests/fakes", "build/device")
 

@@ -6,6 +6,7 @@ import json
 from clock import Clock, VirtualLoop
 from gateway import vitals
 from gateway.clock import Uptime
+from gateway.keeper import Keeper
 from gateway.reports import Reports
 from paperboy import Paperboy
 
@@ -70,8 +71,8 @@ class Box:
         self.reset_cause = "deep sleep"
         self.halves = ((1000000000, "ffffffff"), (1000000000, "ffffffff"))
         self.keeper = numbers("heap_low_bytes", "hold_max_ms")
-        self.keeper.pause = self.pause
-        self.keeper.resume = lambda cause: None
+        self.keeper.load = self.load
+        self.full = 0  # so many loads find no room in the heap
         self.buses = [Bus(0, units), Bus(1, units)]
         self.recorder = numbers("records", "dropped_total")
         self.log = numbers("sectors")
@@ -88,8 +89,9 @@ class Box:
     def tell_losses(self):
         pass
 
-    async def pause(self, cause, sleep_ms):
-        pass
+    async def load(self, importer, sleep_ms):
+        self.full -= 1
+        return importer() if self.full < 0 else None
 
     async def publish(self, sleep_ms):
         while True:
@@ -150,6 +152,36 @@ def test_the_budget_holds_in_every_period_and_every_unit_has_its_turn():
     units = [topic for topic, _ in box.told if topic != "telemetry"]
     assert len(units) >= len(periods) and len(set(units)) == 6
     assert all([topic == "telemetry/" + json.loads(text)["unit"] for topic, text in box.told if topic != "telemetry"])
+
+
+def test_no_room_for_the_code_delays_the_telemetry_and_nothing_else():
+    box = Box(units=1)
+    box.full = 3
+    box.run(2900)
+    assert not box.told
+    box.run(2000)
+    assert box.told[0][0] == "telemetry"
+
+
+def test_the_keeper_loads_in_a_pause_and_survives_a_full_heap():
+    clock = Clock()
+    paused = []
+    bus = Things(ask=lambda cause: not paused.append("ask"), done=lambda cause: paused.append("done"))
+    keeper = Keeper(clock, None, [bus], None, None, None, None)
+    got = []
+
+    def full():
+        raise MemoryError
+
+    async def load():
+        for importer, least_bytes in ((lambda: "module", 0), (full, 0), (lambda: "module", 1 << 60)):
+            got.append(await keeper.load(importer, None, least_bytes))
+
+    loop = VirtualLoop(clock)
+    loop.spawn(load())
+    loop.run_ms(10)
+    assert got == ["module", None, None]
+    assert paused.count("done") == 3 and paused[-1] == "done"
 
 
 def test_without_a_session_nothing_is_made_and_a_connect_brings_it_at_once():
