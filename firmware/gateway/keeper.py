@@ -102,7 +102,8 @@ class Keeper:
     async def write_all(self, sleep_ms):
         """Everything that is still in RAM goes to flash: the run is about to end."""
         await self.pause(PAUSE_FLASH, sleep_ms)
-        self._write()
+        for _ in range(4):  # the full block, the open one, a time mark, the count of what found no room
+            self._write()
         self.resume(PAUSE_FLASH)
 
     def _write(self):
