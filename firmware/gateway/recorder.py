@@ -92,6 +92,10 @@ class Recorder:
             dropped, self.dropped = self.dropped, 0
             self.event(words.RECORDS_DROPPED, dropped)
 
+    def waiting(self):
+        """The blocks that are still in RAM, the older first."""
+        return [block for block in (self._full, self._open) if block.records]
+
     def mark_time(self):
         """Record how uptime maps to UTC when that is news: at first, when it moved by 20 ms, and every minute.
 

@@ -36,8 +36,8 @@ def quality_properties(quality):
 
 
 def units_of(lines):
-    """{group: unit name} of a schema's meta lines."""
-    return {meta["group"]: meta["unit"] for meta in map(json.loads, lines)}
+    """{group: (unit name, unit id)} of a schema's meta lines."""
+    return {meta["group"]: (meta["unit"], meta["unit_id"]) for meta in map(json.loads, lines)}
 
 
 def too_many(texts):

@@ -4,19 +4,10 @@ numbers, deaths, rebirths, history, primary host; nothing is lost over cut conne
 import json
 
 from modbus import codes
-from spb_node import NODE, UTC_MS, Box, Judge
+from spb_node import NODE, UTC_MS, Box, Judge, rebirth_request
 from spb_reader import read
 
 TIMEOUT_S = 60
-
-
-def rebirth_request():
-    from uplink import sparkplug as spb
-
-    writer = spb.PayloadWriter(512)
-    writer.begin(spb.split(UTC_MS))
-    writer.metric("Node Control/Rebirth", 0, spb.split(UTC_MS), spb.BOOLEAN, b"\0\0\0\x01")
-    return bytes(writer.finish(None))
 
 
 def state(online, time):
