@@ -157,7 +157,7 @@ class Gateway:
             self._greet()
 
     def _greet(self):
-        groups = sum([read.active for plan in self.plans for read in plan.reads])
+        groups = self.virtual_groups + sum([read.active for plan in self.plans for read in plan.reads])
         self.publisher.greet(telemetry.online(self.who, self.schema, groups, *self.halves), self.schema)
 
     def _change_schema(self):

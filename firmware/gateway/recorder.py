@@ -156,10 +156,10 @@ class Recorder:
 
 
 def _wide_values(read):
-    """The 32-bit values of a read, as flashlog.columns.plan_of takes them; none in coils."""
+    """The 32-bit values of a read, as flashlog.columns.plan_of takes them; there are none in coils."""
     values = []
     for point in read.points:
-        if read.fc > 2 and point["type"].endswith("32"):
+        if point["type"].endswith("32"):
             at = 2 * (point["address"] - read.address)
             values.append((at, ORDERS[point["order"]], point["type"] == "float32"))
     return values

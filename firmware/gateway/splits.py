@@ -50,6 +50,9 @@ def _texts(plans, stored):
             if read.active:
                 text = _text(plan, read, schemas.lines(stored))
                 yield text[len(head) : -1] if text.startswith(head) else text
+    for line in schemas.lines(stored):
+        if '"unit_id":0,"fc":0,' in line:  # a virtual group: no split changes it
+            yield line[len(head) : -1]
 
 
 def _text(plan, read, lines):
