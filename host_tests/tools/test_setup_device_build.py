@@ -119,6 +119,20 @@ def test_an_unchanged_project_is_not_compiled_again(project: Path) -> None:
     assert device_build.build("virtual").compiled == 1
 
 
+def test_profiles_come_without_spaces_and_nothing_else_of_their_folder(project: Path) -> None:
+    folder = project / "firmware" / "profiles"
+    folder.mkdir()
+    (folder / "meter.json").write_text('{"format": 1,\n "unit": "°C"}\n')
+    (folder / "frames.jsonl").write_text("{}\n")
+    (folder / "FORMAT.md").write_text("# x\n")
+    built = device_build.build("pico")
+    assert [place for place in built.sizes_bytes if place.startswith("profiles")] == ["profiles/meter.json"]
+    assert (built.tree / "profiles" / "meter.json").read_text() == '{"format":1,"unit":"°C"}'
+    (folder / "meter.json").write_text("{")
+    with pytest.raises(device_build.BuildError, match="firmware/profiles/meter.json: this is no JSON"):
+        device_build.build("pico")
+
+
 def test_what_is_missing_is_named(project: Path) -> None:
     with pytest.raises(device_build.BuildError, match="'none' is not a board; boards are pico, virtual"):
         device_build.build("none")
