@@ -11,7 +11,7 @@ Keys that both halves have (owner, revision) take ot. or it. in front.
 
 from gateway import rules
 
-_LISTS = ("buses", "units", "points")  # their items are found by name without naming the list
+LISTS = ("buses", "units", "points")  # their items are found by name without naming the list
 
 
 class BadKey(Exception):
@@ -78,7 +78,7 @@ def _in_map(keys, word):
     """(rule, default) behind `word` and the steps of the path that lead there."""
     if word in keys:
         return keys[word], [word]
-    for name in _LISTS:
+    for name in LISTS:
         if name in keys:
             return (keys[name][0][1], rules.REQUIRED), [name, _item(word)]
     close = nearest(word, keys)

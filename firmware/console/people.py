@@ -117,7 +117,7 @@ def password(shell, words):
     """password role"""
     role = _role(words)
     people = _people()
-    if people and shell.role != role:
+    if role in people and shell.role != role:
         raise Refused(verbs.LOGIN, "only %s can set this password: type login %s first" % (role, role))
     first = yield Ask("new password: ", True)
     if first is None or len(first) < _MIN_CHARS:
