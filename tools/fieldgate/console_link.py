@@ -107,7 +107,7 @@ class Console:
 
     # Lines
 
-    def knock(self, seconds: float = 10.0) -> About:
+    def knock(self, seconds: float = 6.0) -> About:
         """Until the console answers; then it is at the start of a line. Raises PortError."""
         about = None
         for keys in (_CLEAN, _CLEAN, _STOP, _STOP):

@@ -168,14 +168,15 @@ class Provisioning:
         return self._try_out(console, about)
 
     def _default(self, console: Console, line: str) -> bool:
-        """Whether a line would set what holds anyway, without standing in the file."""
+        """Whether a line would set what holds anyway: a default, or what dump leaves out."""
         verb, key, text = [*line.split(" ", 2), ""][:3]
         if verb != "set":
             return False
         answer = console.ask(f"show {plain_key(key)}")
         if answer.code:
             return text == "null" and "is not set" in answer.text
-        return f"{plain_key(key)} {text} (default)".replace('"', "") in [said.replace('"', "") for said in answer.lines]
+        said = (answer.lines or [""])[-1].replace('"', "").removesuffix(" (default)")
+        return said == f"{plain_key(key)} {text}".replace('"', "")
 
     def _type(self, console: Console, line: str) -> None:
         answer = console.ask(line)
