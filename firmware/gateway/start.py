@@ -25,6 +25,7 @@ from modbus.planner import PlanError
 from uplink.session import Session
 
 SURELY_SHORT = 16  # points whose text, 228 characters at most, fits MAX_META_BYTES in any case
+USUAL_KEYS = 10  # of a point; one with more has a longer text
 MAX_READS_PER_BUS = 100  # leaves numbers for reads that are split later
 
 
@@ -64,7 +65,7 @@ def group_texts(plans, computed, more_than=0):
     """Yield the canonical text of every group that has more points than that; the virtual ones (`computed`) last."""
     for plan in plans:
         for read in plan.reads:
-            if len(read.points) > more_than:
+            if len(read.points) > more_than or any([len(point) > USUAL_KEYS for point in read.points]):
                 yield store.read_text(plan.line.name, read, read.points)
     for read in computed:
         if len(read.points) > more_than:
