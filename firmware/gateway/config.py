@@ -146,6 +146,10 @@ def _check_point(errors, path, point, unit):
         )
     if not point["scale"]:
         errors.append("%s.scale: found 0, allowed any other number" % path)
+    if "deadband" in point or "deadband_percent" in point or "heartbeat_s" in point:
+        from gateway import silence
+
+        silence.check(errors, path, point)
 
 
 def check_it(it):

@@ -11,6 +11,7 @@ A rule is a tuple; its first item names the kind:
 """
 
 REQUIRED = object()
+ABSENT = object()  # as a default: a key that is not given stays away
 
 _NAME_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 
@@ -27,6 +28,9 @@ _POINT = (
         "unit": (("text", 16), ""),
         "period_ms": (("int", 20, 86400000), 1000),
         "priority": (("int", 0, 3), 1),  # 3: polled first when the bus has not time for all that is due
+        "deadband": (("number",), ABSENT),  # recorded when moved by more; 0: when changed; see lib/edge
+        "deadband_percent": (("number",), ABSENT),
+        "heartbeat_s": (("int", 1, 86400), ABSENT),  # recorded at least so often; 60
     },
 )
 
@@ -263,7 +267,7 @@ def _check_map(value, keys, path, errors):
             filled[key] = check(value[key], rule, prefix + key, errors)
         elif default is REQUIRED:
             errors.append("%s%s: missing, %s" % (prefix, key, _wanted(rule)))
-        else:
+        elif default is not ABSENT:
             filled[key] = check(default, rule, prefix + key, errors)
     return filled
 
