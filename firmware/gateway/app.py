@@ -53,6 +53,8 @@ class Gateway:
         sleep_ms = asyncio.sleep_ms
         tasks = [bus.run(sleep_ms) for bus in self.buses]
         tasks += [self.keeper.run(sleep_ms), self._uplink(sleep_ms), self.reports.run(sleep_ms), self._change(sleep_ms)]
+        if self.edge:
+            tasks.append(self.edge.run(sleep_ms))
         if self.timekeeper:
             tasks.append(self._keep_time(sleep_ms))
         if self.console:
@@ -131,10 +133,17 @@ class Gateway:
 
     # Called by the parts
 
-    def _on_result(self, read, quality, ticks_ms, data, nbytes):
-        self.recorder.sample(read.group, quality, ticks_ms, data, nbytes)
+    def sample(self, group, quality, ticks_ms, data, nbytes):
+        """One sample on its way: of a read, or of a virtual group by whoever computes it."""
+        if self.edge:
+            self.edge.take(group, quality, ticks_ms, data, nbytes)
+        else:
+            self.recorder.sample(group, quality, ticks_ms, data, nbytes)
         if self.latest:
-            self.latest.note(read.group, quality, ticks_ms, data, nbytes)
+            self.latest.note(group, quality, ticks_ms, data, nbytes)
+
+    def _on_result(self, read, quality, ticks_ms, data, nbytes):
+        self.sample(read.group, quality, ticks_ms, data, nbytes)
         if self.tap:
             self.tap(read, quality, data, nbytes)
 
@@ -176,6 +185,8 @@ class Gateway:
         unload.starters()
         if self.latest:
             self.latest.describe(schemas.lines(self.schema))
+        if self.edge:
+            self.edge.describe(schemas.lines(self.schema))
         self._greet()
 
 

@@ -149,6 +149,10 @@ def _check_point(errors, path, point, unit):
         errors.append("%s.scale: found 0, allowed any other number" % path)
     if rules.is_string(point["type"]) and (point["scale"] != 1 or point["offset"]):
         errors.append("%s.scale: found scale or offset of a %s, allowed none" % (path, point["type"]))
+    if "deadband" in point or "deadband_percent" in point or "heartbeat_s" in point:
+        from gateway import silence
+
+        silence.check(errors, path, point)
 
 
 def check_it(it):

@@ -43,6 +43,9 @@ _POINT = (
         "names": (("names",), ABSENT),  # {"0": "stop"}: of the numbers of an enumeration
         "period_ms": (("int", 20, 86400000), 1000),
         "priority": (("int", 0, 3), 1),  # 3: polled first when the bus has not time for all that is due
+        "deadband": (("number",), ABSENT),  # recorded when moved by more; 0: when changed; see lib/edge
+        "deadband_percent": (("number",), ABSENT),
+        "heartbeat_s": (("int", 1, 86400), ABSENT),  # recorded at least so often; 60
     },
 )
 

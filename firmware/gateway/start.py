@@ -72,6 +72,18 @@ def group_texts(plans, computed, more_than=0):
             yield store.read_text(virtual.BUS, read, read.points)
 
 
+def edge_wanted(ot):
+    """True if the configuration has a deadband or a rule."""
+    if ot.get("derived") or ot.get("aggregates") or ot.get("alarms") or ot.get("anomaly"):
+        return True
+    for bus in ot["buses"]:
+        for unit in bus["units"]:
+            for point in unit["points"]:
+                if "deadband" in point or "deadband_percent" in point:
+                    return True
+    return False
+
+
 def build(gateway, parts, plans, ot, it):
     """Make `gateway` of its parts; see Gateway. Raises what the flash log raises."""
     clock = parts.clock
@@ -113,6 +125,11 @@ def build(gateway, parts, plans, ot, it):
         from gateway.latest import Latest  # only where it is configured
 
         gateway.latest = Latest(schemas.lines(gateway.schema))
+    gateway.edge = None
+    if edge_wanted(ot):
+        from gateway import edge_start  # only where it is configured
+
+        gateway.edge = edge_start.make(gateway, ot)
     gateway.reset_cause = getattr(parts, "reset_cause", "other")
     gateway.identify = [bus["identify"] for bus in ot["buses"]]
     gateway.reports = Reports(gateway, publish)
