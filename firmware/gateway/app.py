@@ -20,7 +20,9 @@ _SEARCH_BYTES = 36000  # a search takes 20 KB of a board's heap, 26 KB of the vi
 
 
 class Restart(Exception):
-    """The gateway has written everything to flash and is to start again, with the configuration that now counts."""
+    """The gateway has written everything to flash and is to start again, with the configuration that now counts.
+
+    Its argument is True where the Python prompt is wanted instead."""
 
 
 class Gateway:
@@ -63,9 +65,9 @@ class Gateway:
             tasks.append(door.run(self.console, self, sleep_ms))
         await asyncio.gather(*tasks)
 
-    def restart(self):
-        """End the run in good order soon; what was measured is written first."""
-        self._restarting = True
+    def restart(self, prompt=False):
+        """End the run in good order soon; what was measured is written first. prompt: leave the Python prompt."""
+        self._ending = prompt
 
     def trial_over(self):
         """The configuration in use was confirmed."""
@@ -73,21 +75,21 @@ class Gateway:
 
     async def _change(self, sleep_ms):
         # Watches over the trial of a configuration, and ends the run when a restart is wanted.
-        while not self._restarting:
+        while self._ending is None:
             await sleep_ms(250)
             if self.trial_s and self.uptime.ms() - self.started_ms > self.trial_s * 1000:
                 from gateway import revisions
 
                 if revisions.roll_back("nobody confirmed it in time"):
                     print("config: not confirmed, the configuration before is back")
-                    self._restarting = True
+                    self._ending = False
                 self.trial_s = 0
         for bus in self.buses:
             if bus.supervision:
                 bus.supervision.planned(PAUSE_BOUNDS_MS[PAUSE_HOLD])  # a start takes seconds
         await sleep_ms(300)  # the console's last line
         await self.keeper.write_all(sleep_ms)
-        raise Restart
+        raise Restart(self._ending)
 
     async def _uplink(self, sleep_ms):
         while True:

@@ -166,7 +166,7 @@ def check_it(it):
         errors.append("publish.homeassistant: needs latest_s of 1 or more and another payload than sparkplug")
     for path, servers in (("mqtt.brokers[%d]", mqtt["brokers"]), ("time_servers[%d]", it["time_servers"])):
         for i, server in enumerate(servers):
-            if not _is_host(server["host"]):
+            if not is_host(server["host"]):
                 errors.append(
                     (path + ".host: found %s, allowed an IPv4 address or a host name (letters, digits, - and .)")
                     % (i, rules.shown(server["host"]))
@@ -177,7 +177,7 @@ def check_it(it):
     return errors
 
 
-def _is_host(host):
+def is_host(host):
     # RFC 1123, 2.1: labels of letters, digits and hyphens; digits only where it is a whole IPv4 address.
     labels = host.split(".")
     if all([label.isdigit() for label in labels]):

@@ -94,7 +94,7 @@ def build(gateway, parts, plans, ot, it):
     gateway.box = it["box"]
     gateway.tap = None  # called with each result while the console shows them
     gateway.trial_s = 0  # the configuration is on trial for so long, see gateway.revisions
-    gateway._restarting = False
+    gateway._ending = None  # True or False: the run is to end, see Gateway.restart
     gateway.plans = plans
     gateway.halves = tuple([(half["revision"], half["hash"]) for half in (ot, it)])
     gateway.log = log = FlashLog(parts.flash, os.urandom(4))
