@@ -17,6 +17,9 @@ def _file_of(half):
     if revisions.has_candidate():
         return _candidate(half)
     folder = revisions.folder(revisions.now().current)
+    if revisions.blank(folder):
+        revisions.edit()
+        return _candidate(half)
     return (folder + "/" if folder else "") + half + ".json"
 
 

@@ -25,6 +25,7 @@ from modbus.planner import PlanError
 from uplink.session import Session
 
 SURELY_SHORT = 16  # points whose text, 228 characters at most, fits MAX_META_BYTES in any case
+USUAL_KEYS = 10  # of a point; one with more has a longer text
 MAX_READS_PER_BUS = 100  # leaves numbers for reads that are split later
 
 
@@ -64,11 +65,23 @@ def group_texts(plans, computed, more_than=0):
     """Yield the canonical text of every group that has more points than that; the virtual ones (`computed`) last."""
     for plan in plans:
         for read in plan.reads:
-            if len(read.points) > more_than:
+            if len(read.points) > more_than or any([len(point) > USUAL_KEYS for point in read.points]):
                 yield store.read_text(plan.line.name, read, read.points)
     for read in computed:
         if len(read.points) > more_than:
             yield store.read_text(virtual.BUS, read, read.points)
+
+
+def edge_wanted(ot):
+    """True if the configuration has a deadband or a rule."""
+    if ot.get("derived") or ot.get("aggregates") or ot.get("alarms") or ot.get("anomaly"):
+        return True
+    for bus in ot["buses"]:
+        for unit in bus["units"]:
+            for point in unit["points"]:
+                if "deadband" in point or "deadband_percent" in point:
+                    return True
+    return False
 
 
 def build(gateway, parts, plans, ot, it):
@@ -81,7 +94,7 @@ def build(gateway, parts, plans, ot, it):
     gateway.box = it["box"]
     gateway.tap = None  # called with each result while the console shows them
     gateway.trial_s = 0  # the configuration is on trial for so long, see gateway.revisions
-    gateway._restarting = False
+    gateway._ending = None  # True or False: the run is to end, see Gateway.restart
     gateway.plans = plans
     gateway.halves = tuple([(half["revision"], half["hash"]) for half in (ot, it)])
     gateway.log = log = FlashLog(parts.flash, os.urandom(4))
@@ -112,6 +125,11 @@ def build(gateway, parts, plans, ot, it):
         from gateway.latest import Latest  # only where it is configured
 
         gateway.latest = Latest(schemas.lines(gateway.schema))
+    gateway.edge = None
+    if edge_wanted(ot):
+        from gateway import edge_start  # only where it is configured
+
+        gateway.edge = edge_start.make(gateway, ot)
     gateway.reset_cause = getattr(parts, "reset_cause", "other")
     gateway.identify = [bus["identify"] for bus in ot["buses"]]
     gateway.reports = Reports(gateway, publish)

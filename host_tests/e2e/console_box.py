@@ -1,16 +1,11 @@
-"""A virtual box with a terminal on it: the technician's seat in the end-to-end tests of the console."""
+"""A virtual box whose standard input and output are a terminal: what a technician has in front of him."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pexpect
 from virtual_box import VirtualBox
-
-from fieldgate.broker import Broker
 
 END = re.compile(r"(?:^|\n)(OK|ERR \d+ [^\r\n]*)\r\n> $")
 
@@ -32,6 +27,10 @@ class ConsoleBox(VirtualBox):
         self.log.touch()
         self.terminal.logfile_read = self.log.open("a", buffering=1)
         self.terminal.delaybeforesend = None
+        self.wait_started()
+
+    def wait_started(self) -> None:
+        """Until it polls and the console answers."""
         self.terminal.expect("records to publish")
         self.knock()
 
@@ -55,17 +54,3 @@ class ConsoleBox(VirtualBox):
         self.terminal.kill(9)
         self.terminal.wait()
         self.terminal.close()
-
-    def let_go(self) -> None:
-        """End the firmware, whatever state it is in."""
-        if not self.terminal.closed:
-            self.terminal.close(force=True)
-
-
-@contextmanager
-def running(folder: Path, start_broker: Callable[..., Broker]) -> Iterator[ConsoleBox]:
-    """A box that polls, publishes and shows its prompt."""
-    with ConsoleBox(folder, start_broker()) as box:
-        box.start()
-        yield box
-        box.let_go()

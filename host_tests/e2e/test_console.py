@@ -15,15 +15,18 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from console_box import END, ConsoleBox, running
+from console_box import END, ConsoleBox
 
 from fieldgate.broker import Broker
 
 
 @pytest.fixture
 def box(tmp_path: Path, start_broker: Callable[..., Broker]) -> Iterator[ConsoleBox]:
-    with running(tmp_path / "run", start_broker) as box:
+    with ConsoleBox(tmp_path / "run", start_broker()) as box:
+        box.start()
         yield box
+        if not box.terminal.closed:
+            box.terminal.close(force=True)
 
 
 def test_looking(box: ConsoleBox) -> None:
@@ -36,7 +39,7 @@ def test_looking(box: ConsoleBox) -> None:
     assert re.search(r"meter\.voltage +2\d\d", box.type("watch meter.voltage 2"))
     assert "box fg-0001" in box.type("about")
     assert "ERR 1 unknown verb frob: type help" in box.type("frob")
-    assert "ERR 1 s may be scan set show status" in box.type("s")
+    assert "ERR 1 s may be scan set setup show status" in box.type("s")
     assert "example: commit 2" in box.type("commit ?")
     box.fault("dead_unit", unit=1)
     box.wait(lambda: "!! unit meter (1): silent" in box.type("status"), "the silent unit is shown")

@@ -70,12 +70,23 @@ class DeliveredBox(ConsoleBox):
         return sum(reply.stream[0] == unit_id for reply in result.served_record(self.folder / "plant"))
 
 
+class BlankBox(DeliveredBox):
+    """It has no configuration at all."""
+
+    def write_configuration(self) -> None:
+        """None: that is the point."""
+
+    def wait_started(self) -> None:
+        self.terminal.expect("no configuration yet")
+
+
 @pytest.fixture
 def box(tmp_path: Path, start_broker: Callable[..., Broker]) -> Iterator[DeliveredBox]:
     with DeliveredBox(tmp_path / "run", start_broker()) as box:
         box.start()
         yield box
-        box.let_go()
+        if not box.terminal.closed:
+            box.terminal.close(force=True)
 
 
 @pytest.fixture
@@ -127,6 +138,17 @@ def test_from_delivered_to_live(box: DeliveredBox, relay: Relay) -> None:
         f" {report['sent_bytes']} B, alive and with passwords within {bus_s:.0f} s"
         f" of polling (goal {BUS_S} s of bus time)"
     )
+
+
+def test_a_blank_box(tmp_path: Path, start_broker: Callable[..., Broker]) -> None:
+    """Erased flash: it has no configuration to go back to."""
+    with BlankBox(tmp_path / "run", start_broker()) as box:
+        box.start()
+        with Relay(box.terminal, 0, box.log) as relay:
+            done = run(relay.path, box.orders("[check]", 'units = "some"'))
+        assert done.returncode == 0, done.stdout + done.stderr
+        box.wait_samples(10)
+        box.terminal.close(force=True)
 
 
 def test_a_box_that_is_done_keeps_its_passwords(box: DeliveredBox, relay: Relay) -> None:

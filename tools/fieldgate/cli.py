@@ -33,6 +33,7 @@ COMMANDS = (
     Command("glossary", "fieldgate.glossary_cli", "glossary", "Print the glossary, or look a word up."),
     Command("console-manual", "fieldgate.console_manual", "main", "Print the manual of the box's console."),
     Command("log", "fieldgate.log_cli", "app", "Look into the flash log of an image or a box."),
+    Command("profile", "fieldgate.profile_cli", "app", "List, check, import and apply device profiles."),
     Command("certs", "fieldgate.certs_cli", "app", "Check certificates and convert them for a box."),
     Command("build", "fieldgate.build_cli", "build", "Compile the device files of the boards into build/boards/."),
     Command("image", "fieldgate.image_cli", "build_image", "Build the image of a board, with its papers."),
