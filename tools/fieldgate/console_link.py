@@ -19,6 +19,7 @@ from fieldgate.flash_port import PortError, open_port
 
 LINE_BYTES = 200  # of the console's editor
 ANSWER_S = 60.0
+_MEMORY, _TRIES = 7, 5  # the console's code for it
 _PROMPT = re.compile(r"(?:^|[\r\n])> $")
 _PYTHON = re.compile(r"(?:^|[\r\n])>>> $")
 _END = re.compile(r"(?:^|\n)(?:OK|ERR (\d+) ([^\r\n]*))\r*\n> ")
@@ -56,6 +57,7 @@ class Console:
         self.port = port
         self.entries = 0
         self.sent_bytes = 0
+        self.memory_retries = 0
         self._heard = ""
         self._line: serial.Serial | None = open_port(port)
 
@@ -132,7 +134,18 @@ class Console:
         )
 
     def ask(self, line: str, replies: Iterable[str] = (), seconds: float = ANSWER_S) -> Answer:
-        """The answer to `line`; `replies` are given to what it asks for. Raises PortError."""
+        """The answer to `line`; `replies` are given to what it asks for. A box that has no memory for it right now is
+        asked again, as it says. Raises PortError."""
+        answer = self._ask(line, replies, seconds)
+        for _ in range(_TRIES):
+            if answer.code != _MEMORY:
+                break
+            time.sleep(1)
+            self.memory_retries += 1
+            answer = self._ask(line, replies, seconds)
+        return answer
+
+    def _ask(self, line: str, replies: Iterable[str], seconds: float) -> Answer:
         self._heard = ""
         self.entries += 1
         self._send(line.encode("ascii") + b"\r")
@@ -145,9 +158,10 @@ class Console:
         end = self._wait(_END, seconds=seconds)
         if end is None:
             raise PortError(f'{self.port}: no answer to "{line.split(" ")[0]}" within {seconds:.0f} s')
-        _, echo, said = self._heard[: end.start()].replace("\r", "").partition(line + "\n")
-        lines = (said if echo else self._heard[: end.start()].replace("\r", "")).splitlines()
-        return Answer([text for text in lines if text], int(end.group(1) or 0), end.group(2) or "")
+        before = self._heard[: end.start()].replace("\r", "") + "\n"
+        _, echo, said = before.partition(line + "\n")
+        lines = [text for text in (said if echo else before).splitlines() if text]
+        return Answer(lines, int(end.group(1) or 0), end.group(2) or "")
 
     def about(self) -> About | None:
         """None when what answers is no Fieldgate box."""

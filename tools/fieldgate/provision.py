@@ -110,7 +110,9 @@ class Provisioning:
         try:
             with Console(self.port) as console:
                 self._run(console)
-                self.report.put(entries=console.entries, sent_bytes=console.sent_bytes)
+                self.report.put(
+                    entries=console.entries, sent_bytes=console.sent_bytes, memory_retries=console.memory_retries
+                )
         except MISTAKES as error:
             self.report.put(state="failed", error=str(error))
             raise
