@@ -20,7 +20,6 @@ _NAME_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 _TYPES = (
     "bool", "uint16", "int16", "uint32", "int32", "float32", "uint64", "int64", "float64", "bcd16", "bcd32",
 )  # fmt: skip
-_STRING_BYTES = 120
 
 _POINT = (
     "map",
@@ -247,20 +246,16 @@ def _mistake(value, rule):
         if isinstance(value, str) and 0 < len(value) <= rule[1] and all(c in _NAME_CHARS for c in value):
             return None
         return "1..%d characters out of a-z 0-9 _ -" % rule[1]
-    if kind == "type":
-        if value in rule[1] or is_string(value):
-            return None
-        return " ".join(rule[1]) + " or string2 to string%d (bytes, even)" % _STRING_BYTES
+    if kind == "type" and value in rule[1]:
+        return None
     if kind == "unit":
         from gateway import units
 
         return units.mistake(value)
-    if kind == "raw":
-        if value in ("ff", "nan") or (type(value) is int and -(1 << 63) <= value < 1 << 64):
-            return None
-        return 'a raw value: a whole number, "ff" or "nan"'
-    if kind == "names":
-        return _names_mistake(value)
+    if kind in ("type", "raw", "names"):
+        from gateway import config_points  # what few points have
+
+        return config_points.mistake(value, rule)
     if kind == "ipv4":
         parts = value.split(".") if isinstance(value, str) else []
         if len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts):
@@ -271,28 +266,6 @@ def _mistake(value, rule):
         if not any(c in "/+#" or c < " " for c in value):
             return None
     return "1..%d characters without / + # and no leading $" % rule[1]
-
-
-def is_string(type_name):
-    """True for "stringN" with an allowed N."""
-    if not isinstance(type_name, str) or type_name[:6] != "string":
-        return False
-    digits = type_name[6:]
-    return digits.isdigit() and digits[0] != "0" and not int(digits) & 1 and int(digits) <= _STRING_BYTES
-
-
-def _names_mistake(value):
-    allowed = 'an object of 1..32 numbers and names of 1..24 characters as {"0": "stop"}, 400 characters together'
-    if not isinstance(value, dict) or not 0 < len(value) <= 32:
-        return allowed
-    size = 0
-    for key in value:
-        digits = key[1:] if key[:1] == "-" else key
-        text = value[key]
-        if not digits.isdigit() or str(int(digits)) != digits or _mistake(text, ("text", 24)) or not text:
-            return allowed
-        size += len(key) + len(text)
-    return allowed if size > 400 else None
 
 
 def _check_list(value, rule, path, errors):
