@@ -93,8 +93,8 @@ def report(gateway):
             ("resent", session.resent),
             ("strays", session.strays),
         )
-        + "}"
     )
+    yield ',"net":{"signal_dbm":%s}}' % json.dumps(gateway.link and gateway.link.signal_dbm())
 
 
 def unit(bus, i):
