@@ -10,6 +10,7 @@ MODULES = {
     "bus": "look",
     "log": "look",
     "about": "look",
+    "alarms": "alarms",
     "time": "timeset",
     "watch": "live",
     "scan": "finder",

@@ -8,6 +8,7 @@ A rule is a tuple; its first item names the kind:
   ("int", low, high)  ("number",)  ("text", max_chars)  ("name", max_chars)
   ("topic", max_chars)  ("one", allowed values)  ("list", rule, min, max)
   ("map", {key: (rule, default)})  ("or_null", rule)  ("ipv4",)
+  ("lazy", key): the rule lies in gateway.edge_rules, which is loaded for it
 """
 
 REQUIRED = object()
@@ -81,6 +82,10 @@ OT = (
         "owner": (("text", 32), REQUIRED),
         "revision": (("int", 0, 1000000000), REQUIRED),
         "buses": (("list", _BUS, 1, 2), REQUIRED),
+        "derived": (("lazy", "derived"), ABSENT),  # these four: gateway.edge_rules
+        "aggregates": (("lazy", "aggregates"), ABSENT),
+        "alarms": (("lazy", "alarms"), ABSENT),
+        "anomaly": (("lazy", "anomaly"), ABSENT),
     },
 )
 
@@ -182,6 +187,8 @@ IT = (
 def check(value, rule, path, errors):
     """Check `value`; return it with defaults filled in. Mistakes go to `errors` as text lines."""
     kind = rule[0]
+    if kind == "lazy":
+        return check(value, opened(rule), path, errors)
     if kind == "map":
         return _check_map(value, rule[1], path, errors)
     if kind == "list":
@@ -192,6 +199,13 @@ def check(value, rule, path, errors):
     if wanted:
         errors.append("%s: found %s, allowed %s" % (path, shown(value), wanted))
     return value
+
+
+def opened(rule):
+    """The rule behind a lazy one."""
+    from gateway import edge_rules
+
+    return edge_rules.TABLES[rule[1]]
 
 
 def shown(value):

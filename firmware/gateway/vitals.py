@@ -93,8 +93,8 @@ def report(gateway):
             ("resent", session.resent),
             ("strays", session.strays),
         )
-        + "}"
     )
+    yield ',"suppressed":%d}' % gateway.edge.suppressed if gateway.edge else "}"
 
 
 def unit(bus, i):
