@@ -106,6 +106,10 @@ def check_ot(ot, ports):
                     from gateway import config_points  # only where it is configured
 
                     config_points.check(errors, "%s[%d]" % (unit_path, p), point, unit)
+    if not errors and (ot.get("derived") or ot.get("aggregates") or ot.get("alarms") or ot.get("anomaly")):
+        from gateway import edge_rules
+
+        errors = edge_rules.check(ot, edge_rules.note_all(ot))
     return errors
 
 

@@ -9,6 +9,7 @@ A rule is a tuple; its first item names the kind:
   ("topic", max_chars)  ("one", allowed values)  ("list", rule, min, max)
   ("map", {key: (rule, default)})  ("or_null", rule)  ("ipv4",)
   ("type", allowed values), stringN besides  ("unit",)  ("raw",)  ("names",): of points, see lib/points/DESIGN.md
+  ("lazy", key): the rule lies in gateway.edge_rules, which is loaded for it
 """
 
 REQUIRED = object()
@@ -95,6 +96,10 @@ OT = (
         "owner": (("text", 32), REQUIRED),
         "revision": (("int", 0, 1000000000), REQUIRED),
         "buses": (("list", _BUS, 1, 2), REQUIRED),
+        "derived": (("lazy", "derived"), ABSENT),  # these four: gateway.edge_rules
+        "aggregates": (("lazy", "aggregates"), ABSENT),
+        "alarms": (("lazy", "alarms"), ABSENT),
+        "anomaly": (("lazy", "anomaly"), ABSENT),
     },
 )
 
@@ -196,6 +201,8 @@ IT = (
 def check(value, rule, path, errors):
     """Check `value`; return it with defaults filled in. Mistakes go to `errors` as text lines."""
     kind = rule[0]
+    if kind == "lazy":
+        return check(value, opened(rule), path, errors)
     if kind == "map":
         return _check_map(value, rule[1], path, errors)
     if kind == "list":
@@ -206,6 +213,13 @@ def check(value, rule, path, errors):
     if wanted:
         errors.append("%s: found %s, allowed %s" % (path, shown(value), wanted))
     return value
+
+
+def opened(rule):
+    """The rule behind a lazy one."""
+    from gateway import edge_rules
+
+    return edge_rules.TABLES[rule[1]]
 
 
 def shown(value):

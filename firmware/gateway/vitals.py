@@ -94,7 +94,8 @@ def report(gateway):
             ("strays", session.strays),
         )
     )
-    yield ',"net":{"signal_dbm":%s}}' % json.dumps(gateway.link and gateway.link.signal_dbm())
+    yield ',"net":{"signal_dbm":%s}' % json.dumps(gateway.link and gateway.link.signal_dbm())
+    yield ',"suppressed":%d}' % gateway.edge.suppressed if gateway.edge else "}"
 
 
 def unit(bus, i):

@@ -12,6 +12,11 @@ BROKER_DOWN = 6  # (text)
 BROKER_UP = 7  # (text)
 RECORDS_DROPPED = 8  # (how many, 0: found no room in RAM, 1: the oldest on a full log)
 LOG_DAMAGED = 11  # (records lost, sectors out of use)
+ALARM_RAISED = 20  # (text: name and value)
+ALARM_CLEARED = 21  # (the same)
+ALARM_ACKNOWLEDGED = 22  # (text: name)
+ALARM_EVENTS_HELD = 23  # (events of alarms in the last minute that were not recorded, 0)
+ANOMALY_LEARNED = 24  # (text: name of the watch)
 
 
 def glossary():

@@ -83,6 +83,8 @@ class Box:
         self.session = Paperboy()
         for name in ("connects", "failures", "published", "acked", "resent", "strays"):
             setattr(self.session, name, LARGEST)
+        self.edge = numbers("suppressed")
+        self.edge.alarms = None
         self.publisher = Things(notice=None)
         self.link = Things(signal_dbm=lambda: -127)
         self.told = []
