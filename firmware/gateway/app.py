@@ -53,6 +53,8 @@ class Gateway:
         sleep_ms = asyncio.sleep_ms
         tasks = [bus.run(sleep_ms) for bus in self.buses]
         tasks += [self.keeper.run(sleep_ms), self._uplink(sleep_ms), self.reports.run(sleep_ms), self._change(sleep_ms)]
+        if self.reader:
+            tasks.append(self.reader.run(self._room, sleep_ms))
         if self.timekeeper:
             tasks.append(self._keep_time(sleep_ms))
         if self.console:
@@ -135,6 +137,8 @@ class Gateway:
         self.recorder.sample(read.group, quality, ticks_ms, data, nbytes)
         if self.latest:
             self.latest.note(read.group, quality, ticks_ms, data, nbytes)
+        if self.scada:
+            self.scada.note(read, quality, ticks_ms, data, nbytes)
         if self.tap:
             self.tap(read, quality, data, nbytes)
 

@@ -93,8 +93,21 @@ def report(gateway):
             ("resent", session.resent),
             ("strays", session.strays),
         )
-        + "}"
     )
+    reader = gateway.reader
+    if reader:
+        yield (
+            ","
+            + _part(
+                "modbus_tcp",
+                ("connects", reader.connects),
+                ("requests", reader.requests),
+                ("exceptions", reader.exceptions),
+                ("refused", reader.refused),
+                ("cut", reader.cut),
+            )
+        )
+    yield "}"
 
 
 def unit(bus, i):

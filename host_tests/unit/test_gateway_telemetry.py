@@ -83,6 +83,7 @@ class Box:
         self.session = Paperboy()
         for name in ("connects", "failures", "published", "acked", "resent", "strays"):
             setattr(self.session, name, LARGEST)
+        self.reader = numbers("connects", "requests", "exceptions", "refused", "cut")
         self.publisher = Things(notice=None)
         self.told = []
 
