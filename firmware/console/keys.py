@@ -58,7 +58,7 @@ def find(text):
             raise BadKey("%s has nothing inside it" % text[: text.rfind("." + word)])
         if word[:1] == "+" and not new:
             new = len(path)
-    default = None if rule[1] is rules.REQUIRED else rule[1]
+    default = None if rule[1] is rules.REQUIRED or rule[1] is rules.ABSENT else rule[1]
     return Key(half, path, rule[0], default, new, close)
 
 
@@ -139,14 +139,14 @@ def parse(text, rule, key):
         value = {"true": True, "on": True, "false": False, "off": False}.get(text, text)
         if value is text:
             value = _number(text)
-    elif kind in ("int", "number"):
+    elif kind in ("int", "number", "raw"):
         value = _number(text)
     mistakes = []
     rules.check(value, rule, key, mistakes)
     if not mistakes:
         return value, None
     line = mistakes[0]
-    if kind == "one":
+    if kind in ("one", "type"):
         close = nearest(text, [str(allowed) for allowed in rule[1]])
         if close:
             line += "; did you mean %s?" % close

@@ -8,11 +8,19 @@ A rule is a tuple; its first item names the kind:
   ("int", low, high)  ("number",)  ("text", max_chars)  ("name", max_chars)
   ("topic", max_chars)  ("one", allowed values)  ("list", rule, min, max)
   ("map", {key: (rule, default)})  ("or_null", rule)  ("ipv4",)  ("ipv4", "/") also a network
+  ("type", allowed values), stringN besides  ("unit",)  ("raw",)  ("names",): of points, see lib/points/DESIGN.md
 """
 
 REQUIRED = object()
+ABSENT = object()  # as a default: a key that is not given stays away
 
 _NAME_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
+
+# Beside stringN, N bytes.
+_TYPES = (
+    "bool", "uint16", "int16", "uint32", "int32", "float32", "uint64", "int64", "float64", "bcd16", "bcd32",
+)  # fmt: skip
+_STRING_BYTES = 120
 
 _POINT = (
     "map",
@@ -20,11 +28,19 @@ _POINT = (
         "name": (("name", 32), REQUIRED),
         "fc": (("int", 1, 4), REQUIRED),
         "address": (("int", 0, 65535), REQUIRED),
-        "type": (("one", ("bool", "uint16", "int16", "uint32", "int32", "float32")), REQUIRED),
-        "order": (("one", ("ABCD", "CDAB")), "ABCD"),
+        "type": (("type", _TYPES), REQUIRED),
+        "order": (("one", ("ABCD", "CDAB", "BADC", "DCBA")), "ABCD"),
+        "bit": (("int", 0, 31), ABSENT),  # of a uint16 or uint32: the value is true or false
+        "bits": (("list", ("int", 0, 32), 2, 2), ABSENT),  # the lowest one and how many: the value is that number
         "scale": (("number",), 1),
         "offset": (("number",), 0),
-        "unit": (("text", 16), ""),
+        "scale_from": (("name", 32), ABSENT),  # a point that scales this one, in the same read
+        "scale_as": (("one", ("exponent", "decimals", "divisor")), ABSENT),  # x 10^s, / 10^s, / s
+        "na": (("list", ("raw",), 1, 4), ABSENT),  # raw values that mean: not available
+        "low": (("number",), ABSENT),  # below it a value is out of range
+        "high": (("number",), ABSENT),
+        "unit": (("unit",), ""),
+        "names": (("names",), ABSENT),  # {"0": "stop"}: of the numbers of an enumeration
         "period_ms": (("int", 20, 86400000), 1000),
         "priority": (("int", 0, 3), 1),  # 3: polled first when the bus has not time for all that is due
     },
@@ -237,6 +253,20 @@ def _mistake(value, rule):
         if isinstance(value, str) and 0 < len(value) <= rule[1] and all(c in _NAME_CHARS for c in value):
             return None
         return "1..%d characters out of a-z 0-9 _ -" % rule[1]
+    if kind == "type":
+        if value in rule[1] or is_string(value):
+            return None
+        return " ".join(rule[1]) + " or string2 to string%d (bytes, even)" % _STRING_BYTES
+    if kind == "unit":
+        from gateway import units
+
+        return units.mistake(value)
+    if kind == "raw":
+        if value in ("ff", "nan") or (type(value) is int and -(1 << 63) <= value < 1 << 64):
+            return None
+        return 'a raw value: a whole number, "ff" or "nan"'
+    if kind == "names":
+        return _names_mistake(value)
     if kind == "ipv4":
         if len(rule) > 1 and isinstance(value, str) and "/" in value:
             value, _, bits = value.partition("/")
@@ -251,6 +281,28 @@ def _mistake(value, rule):
         if not any(c in "/+#" or c < " " for c in value):
             return None
     return "1..%d characters without / + # and no leading $" % rule[1]
+
+
+def is_string(type_name):
+    """True for "stringN" with an allowed N."""
+    if not isinstance(type_name, str) or type_name[:6] != "string":
+        return False
+    digits = type_name[6:]
+    return digits.isdigit() and digits[0] != "0" and not int(digits) & 1 and int(digits) <= _STRING_BYTES
+
+
+def _names_mistake(value):
+    allowed = 'an object of 1..32 numbers and names of 1..24 characters as {"0": "stop"}, 400 characters together'
+    if not isinstance(value, dict) or not 0 < len(value) <= 32:
+        return allowed
+    size = 0
+    for key in value:
+        digits = key[1:] if key[:1] == "-" else key
+        text = value[key]
+        if not digits.isdigit() or str(int(digits)) != digits or _mistake(text, ("text", 24)) or not text:
+            return allowed
+        size += len(key) + len(text)
+    return allowed if size > 400 else None
 
 
 def _check_list(value, rule, path, errors):
@@ -276,7 +328,7 @@ def _check_map(value, keys, path, errors):
             filled[key] = check(value[key], rule, prefix + key, errors)
         elif default is REQUIRED:
             errors.append("%s%s: missing, %s" % (prefix, key, _wanted(rule)))
-        else:
+        elif default is not ABSENT:
             filled[key] = check(default, rule, prefix + key, errors)
     return filled
 

@@ -26,6 +26,7 @@ from uplink.session import Session
 
 GROUPS_PER_BUS = 128  # group numbers are one byte, and two buses share them
 SURELY_SHORT = 16  # points whose text, 228 characters at most, fits MAX_META_BYTES in any case
+USUAL_KEYS = 10  # of a point; one with more has a longer text
 MAX_READS_PER_BUS = 100  # leaves numbers for reads that are split later
 
 
@@ -62,7 +63,7 @@ def group_texts(plans, more_than=0):
     """Yield the canonical text of every group that has more points than that."""
     for plan in plans:
         for read in plan.reads:
-            if len(read.points) > more_than:
+            if len(read.points) > more_than or any([len(point) > USUAL_KEYS for point in read.points]):
                 yield store.read_text(plan.line.name, read, read.points)
 
 

@@ -15,6 +15,7 @@ from virtual_box import VirtualBox
 from fieldgate.broker import HOST, Broker, child_environment
 from fieldgate.collect_store import exact
 from fieldgate.demo.child import Child
+from fieldgate.monitor.values import values_of, word
 from fieldgate.summary import report
 
 
@@ -28,18 +29,13 @@ def received(box: VirtualBox) -> set[tuple[str, int, int, int, str | None]]:
     rows = set()
     for one in box.deliveries:
         for index, point in enumerate(one.group.points):
-            text = None
+            text, quality = None, one.sample.quality
             if one.sample.words:
-                word = int.from_bytes(point_bytes(point, one.sample.words[index]), "big")
-                text = exact(word, {"type": point.type, "scale": float(point.scale), "offset": float(point.offset)})[1]
-            rows.add((f"{one.group.unit}.{point.name}", one.boot, one.sample.uptime_ms, one.sample.quality, text))
+                words = one.sample.words
+                found = values_of(one.group.points, words)[index]
+                text, quality = exact(found, word(point, words[index]))[1], found.quality
+            rows.add((f"{one.group.unit}.{point.name}", one.boot, one.sample.uptime_ms, quality, text))
     return rows
-
-
-def point_bytes(point, words: bytes) -> bytes:
-    from fieldgate.monitor.values import reorder
-
-    return reorder(point, words)
 
 
 def test_the_database_holds_what_was_served_over_kills_of_box_and_collector(

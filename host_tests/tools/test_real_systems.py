@@ -21,9 +21,10 @@ import pytest
 from lxml import etree
 from paho.mqtt.enums import CallbackAPIVersion
 
+from fieldgate import points
 from fieldgate.broker import HOST, Broker
-from fieldgate.collect_store import exact
 from fieldgate.envelope import decode
+from fieldgate.points import point_from_meta
 from reference_rows import POINTS, rows
 from uplink.envelope import BatchEncoder
 from uplink.points import layout_of
@@ -58,7 +59,8 @@ def expected(data: bytes) -> dict[tuple[str, int], dict[str, float]]:
     found = {}
     for sample in decode(data, METAS).samples:
         meta = METAS[sample.group]
-        values = {p["name"]: exact(word, p)[0] for p, word in zip(meta["points"], sample.words)}
+        described = [point_from_meta(p) for p in meta["points"]] if sample.words else []
+        values = {p.name: found.number for p, found in zip(described, points.values(described, sample.words))}
         found[meta["unit"], sample.utc_ms] = {"quality": sample.quality, **values}
     return found
 

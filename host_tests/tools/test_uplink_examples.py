@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fieldgate.envelope import decode, number
+from fieldgate.envelope import decode
+from fieldgate.points import number, point_from_meta
 from reference_rows import POINTS, rows
 from uplink.envelope import BatchEncoder
 from uplink.points import layout_of
@@ -77,5 +78,5 @@ def test_example(program, tmp_path):
                     if point["type"] == "float32":
                         assert struct.pack(">f", value) == struct.pack(">I", word), point
                     else:
-                        assert value == number(word, point["type"]), point
+                        assert value == number(point_from_meta(point), word), point
                 assert len(sample["values"]) == len(wanted.words)

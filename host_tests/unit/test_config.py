@@ -102,12 +102,13 @@ def test_wrong_types():
         ("address", None, "address: found null, allowed a whole number 0..65535"),
         ("scale", "1", 'scale: found "1", allowed a number'),
         ("scale", False, "scale: found false, allowed a number"),
-        ("unit", 5, "unit: found 5, allowed text of at most 16 characters"),
+        ("unit", 5, "unit: found 5, allowed a unit of at most 16 characters"),
         ("name", {}, "name: found an object, allowed 1..32 characters out of a-z 0-9 _ -"),
         (
             "type",
             "float",
-            'type: found "float", allowed "bool" or "uint16" or "int16" or "uint32" or "int32" or "float32"',
+            'type: found "float", allowed bool uint16 int16 uint32 int32 float32 uint64 int64 float64 bcd16 bcd32 '
+            "or string2 to string120 (bytes, even)",
         ),
     ):
         ot = _ot()

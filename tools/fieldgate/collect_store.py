@@ -10,18 +10,16 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from sqlalchemy import Table, create_engine, event, insert, select, update
 from sqlalchemy.engine import Connection, Engine
 
 from fieldgate import collect_tables as tables
-from fieldgate import envelope
+from fieldgate import envelope, points
 from fieldgate.monitor.coverage import Coverage
 from fieldgate.monitor.site import base_of
-from fieldgate.monitor.values import float32_text
 
 MAX_BOXES = 1000  # base topics taken in one run; anybody can invent one on an open broker
 MAX_WAITING = 10_000  # batches kept until their meta arrives, for each box
@@ -62,22 +60,12 @@ class Delays:
         return 0
 
 
-def exact(word: int, point: Mapping[str, Any]) -> tuple[float | None, str]:
-    """A word of the wire as (number for calculations, decimal text of every digit), scale and offset applied.
-
-    A float that is no number has no value and the text `nan`, `inf` or `-inf` with its bits."""
-    number = envelope.number(word, point["type"])
-    if isinstance(number, bool):
-        return float(number), "true" if number else "false"
-    if isinstance(number, float) and not math.isfinite(number):
-        return None, f"{number} 0x{word:x}"
-    digits = Decimal(float32_text(number) if point["type"] == "float32" else repr(number))
-    scale, offset = point.get("scale", 1), point.get("offset", 0)
-    if scale != 1 or offset != 0:
-        digits = digits * Decimal(repr(scale)) + Decimal(repr(offset))
-    elif point["type"] == "float32":
-        return number, float32_text(number)
-    return float(digits), format(digits, "f")
+def exact(found: points.Value, word: int) -> tuple[float | None, str]:
+    """A value as (number for calculations, decimal text of every digit); of a string its text, of what is not available
+    its bits."""
+    if found.exact is None:
+        return None, f"{'not available' if found.bits is None else found.bits} 0x{word:x}"
+    return found.number, found.exact if isinstance(found.exact, str) else found.json or ""
 
 
 def open_database(url: str) -> Engine:
@@ -202,6 +190,8 @@ class Collection:
             for at, point in enumerate(meta["points"])
         ]  # fmt: skip
         key = _insert(connection, tables.groups, box_id=box.key, schema_id=place[0], number=place[1], meta=text)
+        for point in meta["points"]:
+            points.point_from_meta(point)  # what cannot be decoded later is refused now
         if rows:
             connection.execute(insert(tables.points), [{"group_id": key, **row} for row in rows])
         box.metas[place] = meta, _point_keys(connection, key)
@@ -292,6 +282,7 @@ class Collection:
         known = set(connection.execute(there).scalars())
         zero = box.boots[batch.log, batch.boot][1]
         rows: list[dict[str, Any]] = []
+        described = [points.point_from_meta(point) for point in meta["points"]]
         for sample in found:
             if sample.uptime_ms in known:
                 box.counts["duplicates"] += 1
@@ -303,7 +294,7 @@ class Collection:
             if utc_ms is not None:
                 box.delays.add(arrival_ms - utc_ms)
             box.counts["failed" if sample.quality else "samples"] += 1
-            rows += _rows(sample, meta["points"], keys, boot_key, utc_ms, batch.seq, arrival_ms)
+            rows += _rows(sample, described, keys, boot_key, utc_ms, batch.seq, arrival_ms)
         box.counts["values"] += len(rows)
         if rows:
             connection.execute(insert(table), rows)
@@ -322,14 +313,15 @@ class Collection:
 
 
 def _rows(
-    sample: envelope.Sample, described: list[dict[str, Any]], keys: list[int], boot_key: int, utc_ms: int | None,
+    sample: envelope.Sample, described: list[points.Point], keys: list[int], boot_key: int, utc_ms: int | None,
     seq: int, arrival_ms: int,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
+    values = None if sample.quality else points.values(described, sample.words)
     for at, key in enumerate(keys):
-        value, text = (None, None) if sample.quality else exact(sample.words[at], described[at])
+        value, text = (None, None) if values is None else exact(values[at], sample.words[at])
+        quality = sample.quality if values is None else values[at].quality
         yield {"point_id": key, "boot_id": boot_key, "uptime_ms": sample.uptime_ms, "utc_ms": utc_ms,
-               "quality": sample.quality, "value": value, "exact": text, "seq": seq,
-               "arrival_ms": arrival_ms}  # fmt: skip
+               "quality": quality, "value": value, "exact": text, "seq": seq, "arrival_ms": arrival_ms}  # fmt: skip
 
 
 def _note_batch(connection: Connection, boot_key: int, batch: envelope.Batch, size: int, arrival_ms: int) -> None:
