@@ -57,6 +57,8 @@ class Gateway:
         tasks += [self.keeper.run(sleep_ms), self._uplink(sleep_ms), self.reports.run(sleep_ms), self._change(sleep_ms)]
         if self.edge:
             tasks.append(self.edge.run(sleep_ms))
+        if self.reader:
+            tasks.append(self.reader.run(self._room, sleep_ms))
         if self.timekeeper:
             tasks.append(self._keep_time(sleep_ms))
         if self.console:
@@ -146,6 +148,8 @@ class Gateway:
 
     def _on_result(self, read, quality, ticks_ms, data, nbytes):
         self.sample(read.group, quality, ticks_ms, data, nbytes)
+        if self.scada:
+            self.scada.note(read, quality, ticks_ms, data, nbytes)
         if self.tap:
             self.tap(read, quality, data, nbytes)
 

@@ -7,7 +7,7 @@ the only place where keys, ranges and defaults stand.
 A rule is a tuple; its first item names the kind:
   ("int", low, high)  ("number",)  ("text", max_chars)  ("name", max_chars)
   ("topic", max_chars)  ("one", allowed values)  ("list", rule, min, max)
-  ("map", {key: (rule, default)})  ("or_null", rule)  ("ipv4",)
+  ("map", {key: (rule, default)})  ("or_null", rule)  ("ipv4",)  ("ipv4", "/") also a network
   ("type", allowed values), stringN besides  ("unit",)  ("raw",)  ("names",): of points, see lib/points/DESIGN.md
   ("lazy", key): the rule lies in gateway.edge_rules, which is loaded for it
 """
@@ -134,6 +134,14 @@ _WIFI = (
 
 _ADDRESS = ("map", {key: (("ipv4",), REQUIRED) for key in ("ip", "netmask", "gateway", "dns")})
 
+_MODBUS_TCP = (
+    "map",
+    {
+        "port": (("int", 1, 65535), 502),
+        "allowed": (("list", ("ipv4", "/"), 1, 8), REQUIRED),  # who may read: addresses, or networks as 10.0.0.0/24
+    },
+)
+
 _TIME_SERVER = ("map", {"host": (("text", 64), REQUIRED), "port": (("int", 1, 65535), 123)})
 
 _NETWORK = (
@@ -164,6 +172,7 @@ IT = (
         "place": (_PLACE, REQUIRED),
         "network": (_NETWORK, {}),
         "time_servers": (("list", _TIME_SERVER, 0, 4), []),  # none: brokers with TLS are asked
+        "modbus_tcp": (("or_null", _MODBUS_TCP), None),  # the latest values for a SCADA; null: no server
         "mqtt": (
             (
                 "map",
@@ -271,6 +280,10 @@ def _mistake(value, rule):
 
         return config_points.mistake(value, rule)
     if kind == "ipv4":
+        if len(rule) > 1 and isinstance(value, str) and "/" in value:
+            value, _, bits = value.partition("/")
+            if not (bits.isdigit() and int(bits) <= 32):
+                value = ""
         parts = value.split(".") if isinstance(value, str) else []
         if len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts):
             return None

@@ -131,6 +131,12 @@ def build(gateway, parts, plans, ot, it):
         from gateway import edge_start  # only where it is configured
 
         gateway.edge = edge_start.make(gateway, ot)
+    gateway.scada = gateway.reader = None  # who is told of polls for SCADA, and who serves them
+    if it["modbus_tcp"]:
+        from gateway import scada, unload  # only where it is configured
+
+        gateway.scada, gateway.reader = scada.make(gateway, parts.net, it["modbus_tcp"], ot)
+        unload.unload("gateway.scada")
     gateway.reset_cause = getattr(parts, "reset_cause", "other")
     gateway.identify = [bus["identify"] for bus in ot["buses"]]
     gateway.reports = Reports(gateway, publish)

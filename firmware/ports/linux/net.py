@@ -16,13 +16,18 @@ _TCP_NODELAY = 1
 _DNS_PORT = 53
 
 
+def prepare(sock):
+    """Make a TCP socket as the seam wants it: it never waits, and sends at once."""
+    sock.setblocking(False)
+    sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+
+
 class Connection:
     """One TCP connection; see "Seam: network" in firmware/DESIGN.md."""
 
     def __init__(self, address):
         self._socket = socket.socket()
-        self._socket.setblocking(False)
-        self._socket.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+        prepare(self._socket)
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLOUT)
         self._state = 0
@@ -116,7 +121,7 @@ class Net:
 
     def connect(self, host, port):
         """Start a TCP connection to a numeric IPv4 address or "localhost". Raises OSError; EINVAL for a name."""
-        address = _address("127.0.0.1" if host == "localhost" else host, port)
+        address = address_of("127.0.0.1" if host == "localhost" else host, port)
         if self.link is None:
             return Connection(address)
         self.link.check()
@@ -125,9 +130,15 @@ class Net:
     def datagram(self, host, port):
         """A Datagram for a numeric IPv4 address. Raises OSError."""
         if self.link is None:
-            return Datagram(_address(host, port))
+            return Datagram(address_of(host, port))
         self.link.check()
-        return self._faults.Datagram(self.link, Datagram(_address(host, port)))
+        return self._faults.Datagram(self.link, Datagram(address_of(host, port)))
+
+    def listen(self, port):
+        """A Listener on all addresses of this host. Raises OSError."""
+        from ports.linux.listening import Listener  # only where it is configured
+
+        return Listener(port)
 
     def dns_servers(self):
         """The host's name servers with IPv4 addresses: a list of (address, port)."""
@@ -139,7 +150,7 @@ class Net:
         return [(word[1], _DNS_PORT) for word in words if len(word) > 1 and ":" not in word[1]]
 
 
-def _address(host, port):
+def address_of(host, port):
     """struct sockaddr_in: family in host order, port and address in network order, 8 bytes of padding."""
     try:
         packed = socket.inet_pton(socket.AF_INET, host)
