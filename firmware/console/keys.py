@@ -47,6 +47,9 @@ def find(text):
         if kind == "or_null":
             rule = (rule[0][1], rule[1])
             kind = rule[0][0]
+        elif kind == "lazy":
+            rule = (rules.opened(rule[0]), rule[1])
+            kind = rule[0][0]
         if kind == "map":
             close = None if word in rule[0][1] else nearest(word, rule[0][1])
             rule, steps = _in_map(rule[0][1], word)
@@ -132,7 +135,7 @@ def parse(text, rule, key):
         if text in ("null", "none"):
             return None, None
         return parse(text, rule[1], key)
-    if kind in ("map", "list"):
+    if kind in ("map", "list", "lazy"):
         return None, "%s holds other keys: name one of them, or use load" % key
     value = "" if text == '""' else text
     if kind == "one" and not isinstance(rule[1][0], str):

@@ -13,6 +13,11 @@ TEXTS = {
     "status": ("", "machine side, log, network and clock on one screen, worst first", ("status",)),
     "bus": ("[name]", "counters of every unit, and what to check at those that fail", ("bus", "bus line1")),
     "log": ("", "the flash log: what waits, how full, how worn", ("log",)),
+    "alarms": (
+        "[all | ack name|all | relearn name]",
+        "what wants attention, worst first, or every alarm; acknowledge; let a watch learn anew",
+        ("alarms", "alarms ack overtemp", "alarms relearn pump_current"),
+    ),
     "about": ("", "box, firmware, schema and configuration", ("about",)),
     "time": (
         "[date time]",

@@ -12,6 +12,7 @@ MODULES = {
     "bus": "look",
     "log": "look",
     "about": "look",
+    "alarms": "alarms",
     "time": "timeset",
     "watch": "live",
     "read": "reading",

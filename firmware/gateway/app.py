@@ -57,6 +57,8 @@ class Gateway:
         tasks += [self.keeper.run(sleep_ms), self._uplink(sleep_ms), self.reports.run(sleep_ms), self._change(sleep_ms)]
         if self.edge:
             tasks.append(self.edge.run(sleep_ms))
+        if self.reader:
+            tasks.append(self.reader.run(self._room, sleep_ms))
         if self.timekeeper:
             tasks.append(self._keep_time(sleep_ms))
         if self.console:
@@ -93,15 +95,15 @@ class Gateway:
 
     async def _uplink(self, sleep_ms):
         while True:
-            await self._room(sleep_ms)
+            await self.room(sleep_ms)
             busy = self.session.service()
             if busy:
-                await self._room(sleep_ms)
+                await self.room(sleep_ms)
             busy = self.publisher.step() or busy
             await sleep_ms(0 if busy else 10)
 
-    async def _room(self, sleep_ms):
-        # A slice begins where no line needs the loop before it ends. It gets its turn after ROOM_MS anyway.
+    async def room(self, sleep_ms):
+        """Wait for the moment to begin a slice: no line needs the loop before it ends. After ROOM_MS it is anyway."""
         for _ in range(ROOM_MS):
             if self.keeper.free_us() >= SLICE_US:
                 return
@@ -146,6 +148,8 @@ class Gateway:
 
     def _on_result(self, read, quality, ticks_ms, data, nbytes):
         self.sample(read.group, quality, ticks_ms, data, nbytes)
+        if self.scada:
+            self.scada.note(read, quality, ticks_ms, data, nbytes)
         if self.tap:
             self.tap(read, quality, data, nbytes)
 
@@ -184,11 +188,11 @@ class Gateway:
 
         splits.store(self.plans, self._stored)
         self._stored = self.schema
-        unload.starters()
         if self.latest:
             self.latest.describe(schemas.lines(self.schema))
         if self.edge:
             self.edge.describe(schemas.lines(self.schema))
+        unload.starters()
         self._greet()
 
 

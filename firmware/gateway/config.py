@@ -106,6 +106,10 @@ def check_ot(ot, ports):
                     from gateway import config_points  # only where it is configured
 
                     config_points.check(errors, "%s[%d]" % (unit_path, p), point, unit)
+    if not errors and (ot.get("derived") or ot.get("aggregates") or ot.get("alarms") or ot.get("anomaly")):
+        from gateway import edge_rules
+
+        errors = edge_rules.check(ot, edge_rules.note_all(ot))
     return errors
 
 
@@ -147,7 +151,7 @@ def _check_point(errors, path, point, unit):
         )
     if not point["scale"]:
         errors.append("%s.scale: found 0, allowed any other number" % path)
-    if rules.is_string(point["type"]) and (point["scale"] != 1 or point["offset"]):
+    if point["type"][:6] == "string" and (point["scale"] != 1 or point["offset"]):
         errors.append("%s.scale: found scale or offset of a %s, allowed none" % (path, point["type"]))
     if "deadband" in point or "deadband_percent" in point or "heartbeat_s" in point:
         from gateway import silence

@@ -11,10 +11,9 @@ from flashlog.records import EVENT, SAMPLE, TIME_MARK, Block
 from gateway import schema as schemas
 from gateway import sparkplug_births as births
 from gateway.errors import ConfigError
-from gateway.layouts import layouts_of
 from gateway.sparkplug_lives import BEAR, BURY, PASS, Lives
 from gateway.sparkplug_times import UNKNOWN, Times
-from modbus.codes import UNIT_SILENT
+from modbus.codes import GOOD, UNIT_SILENT
 from uplink import sparkplug as spb
 from uplink.points import byte_at, load_words
 from uplink.sparkplug import METRIC_BYTES, PayloadWriter
@@ -198,7 +197,7 @@ class SparkplugPublisher:
         if schema != self._shape:
             self._shape = schema
             self._last = {}
-            self._layouts = layouts_of(schemas.lines(schema))
+            self._layouts = births.layouts_of(schemas.lines(schema))
             self._units = births.units_of(schemas.lines(schema))
             self._lives = Lives(self._units)
         self._seq = 0
@@ -222,7 +221,7 @@ class SparkplugPublisher:
         now = self._times.now()
         self._writer.begin(now)
         lines = schemas.lines
-        for _ in births.put_device(self._writer, now, unit, lambda: lines(self._shape), self._last, self._read_word):
+        for _ in births.put_device(self._writer, now, unit, lambda: lines(self._shape), self._last, self._read):
             yield None
         yield self._finish("DBIRTH", unit)
 
@@ -235,9 +234,14 @@ class SparkplugPublisher:
         self._seq = (self._seq + 1) & 255
         return self._topic(kind, device), payload, position, number
 
-    def _read_word(self, data, point):
-        load_words(data, self._place, 1, byte_at(point), point & 0xFF, self._word)
-        return self._word
+    def _read(self, data, point):
+        # (value, quality) of a point of a layout in a good sample
+        if isinstance(point, int):
+            load_words(data, self._place, 1, byte_at(point), point & 0xFF, self._word)
+            return self._word, GOOD
+        from gateway import sparkplug_points as special
+
+        return special.value_of(point, data)
 
     # Records
 
@@ -330,17 +334,17 @@ class SparkplugPublisher:
                 yield message
         writer = self._writer
         writer.begin(self._times.now())
-        properties = births.quality_properties(quality) if quality else None
+        bad = births.quality_properties(quality) if quality else None
         for index, point in enumerate(self._layouts[group]):
-            if index and not (writer.metrics * METRIC_BYTES < DATA_BYTES and writer.fits(METRIC_BYTES)):
+            if index and not (writer.metrics * METRIC_BYTES < DATA_BYTES and writer.fits(births.metric_bytes(point))):
                 yield self._finish("DDATA", unit)
                 writer.begin(self._times.now())
             elif index and not index % METRICS_PER_STEP:
                 yield None
-            word = None if quality else self._read_word(data, point)
-            writer.metric(
-                None, births.alias_of(group, index), time, spb.DATATYPES[point & 7], word, historical, properties
-            )
+            word, good = (None, quality) if quality else self._read(data, point)
+            properties = bad if good == quality else births.quality_properties(good)
+            kind = births.datatype_of(point)
+            writer.metric(None, births.alias_of(group, index), time, kind, word, historical, properties)
         position, number = self._advance()
         yield self._finish("DDATA", unit, position, number)
 

@@ -112,6 +112,7 @@ def build(gateway, parts, plans, ot, it):
     gateway.who = telemetry.identity(it["box"], gateway.boot, log.log_id)
     base = "/".join([it["place"][part] for part in ("enterprise", "site", "area", "line", "cell", "asset")])
     gateway.base = base
+    gateway.link = parts.net.link
     gateway.timekeeper = None  # where the time is asked for or TLS is used
     gateway.session = _make_session(gateway, parts.net, it, base)
     if publish["payload"] == "sparkplug":
@@ -130,6 +131,12 @@ def build(gateway, parts, plans, ot, it):
         from gateway import edge_start  # only where it is configured
 
         gateway.edge = edge_start.make(gateway, ot)
+    gateway.scada = gateway.reader = None  # who is told of polls for SCADA, and who serves them
+    if it["modbus_tcp"]:
+        from gateway import scada, unload  # only where it is configured
+
+        gateway.scada, gateway.reader = scada.make(gateway, parts.net, it["modbus_tcp"], ot)
+        unload.unload("gateway.scada")
     gateway.reset_cause = getattr(parts, "reset_cause", "other")
     gateway.identify = [bus["identify"] for bus in ot["buses"]]
     gateway.reports = Reports(gateway, publish)

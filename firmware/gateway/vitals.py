@@ -93,8 +93,22 @@ def report(gateway):
             ("resent", session.resent),
             ("strays", session.strays),
         )
-        + "}"
     )
+    yield ',"net":{"signal_dbm":%s}' % json.dumps(gateway.link and gateway.link.signal_dbm())
+    reader = gateway.reader
+    if reader:
+        yield (
+            ","
+            + _part(
+                "modbus_tcp",
+                ("connects", reader.connects),
+                ("requests", reader.requests),
+                ("exceptions", reader.exceptions),
+                ("refused", reader.refused),
+                ("cut", reader.cut),
+            )
+        )
+    yield ',"suppressed":%d}' % gateway.edge.suppressed if gateway.edge else "}"
 
 
 def unit(bus, i):

@@ -28,9 +28,9 @@ POINTS = [
 ROW_BYTES = 10
 
 
-def texts(period_ms, units=("plc", "meter")):
+def texts(period_ms, units=("plc", "meter"), points=POINTS, count=5):
     return [
-        schema_store.group_text("line1", unit, 4 + group, group, 3, 10, 5, period_ms, POINTS)
+        schema_store.group_text("line1", unit, 4 + group, group, 3, 10, count, period_ms, points)
         for group, unit in enumerate(units)
     ]
 
@@ -46,7 +46,7 @@ def rebirth_request():
 class Box:
     """`restart` is a power cut: only flash and files remain."""
 
-    def __init__(self, utc_ms=UTC_MS, host=None, sectors=16):
+    def __init__(self, utc_ms=UTC_MS, host=None, sectors=16, points=POINTS, count=ROW_BYTES // 2):
         if schema.FOLDER in os.listdir():
             for name in os.listdir(schema.FOLDER):
                 os.remove(schema.FOLDER + "/" + name)
@@ -54,6 +54,8 @@ class Box:
         self.clock = Clock(utc_ms=utc_ms)
         self.broker = SpbBroker()
         self.host = host
+        self.points = points
+        self.count = count  # registers of each read
         self.restart()
 
     def restart(self, period_ms=1000):
@@ -62,7 +64,7 @@ class Box:
         self.log.mount()
         self.boot = self.log.begin_boot()
         self.uptime = Uptime(self.clock)
-        self.schema = schema_store.store(lambda: texts(period_ms))
+        self.schema = schema_store.store(lambda: texts(period_ms, points=self.points, count=self.count))
         self.recorder = Recorder(self.log, self.clock, self.uptime, self.boot, self.schema, 1000)
         brokers = [("10.0.0.1", 1883), ("10.0.0.2", 1883)]
         settings = {"client_id": "fg-1", "brokers": brokers}

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from fieldgate import profile_cli
-from fieldgate.profiles import importer
+from fieldgate.profiles import apply, importer
 from fieldgate.profiles.check import mistakes
 from fieldgate.profiles.draft import Wanted
 from fieldgate.profiles.model import ProfileError
@@ -56,8 +56,9 @@ CASES: list[tuple[str, list[str], list[str], list[str]]] = [
       'sensors Packed: data_type "custom"']),
     ("press.csv", ["--addresses", "modicon"],
      ["guard_closed 2 2 bool", "oil_pressure 3 0 int16 unit=bar scale=0.01", "stroke_counter 3 1 uint32 order=CDAB",
-      "stroke_counter_2 3 3 uint32 order=CDAB", "level 4 9 float32 unit=mm"],
-     ['line 7 (Strange): type "float80"', "beyond: address 90001"]),
+      "stroke_counter_2 3 3 uint32 order=CDAB", "level 4 9 float32 unit=um",
+      "force 4 11 int16 unit=x:tonf"],
+     ['force: unit "tonf" is not in the box', 'line 8 (Strange): type "float80"', "beyond: address 90001"]),
 ]  # fmt: skip
 
 
@@ -134,7 +135,7 @@ def test_at_a_terminal_the_question_is_asked(tmp_path: Path) -> None:
         child.sendline("perhaps")
         child.expect("zero.one.modicon: ")
         child.sendline("modicon")
-        child.expect("5 points, 2 not mapped")
+        child.expect("6 points, 3 not mapped")
         child.expect(pexpect.EOF)
     finally:
         child.close(force=True)
@@ -183,18 +184,19 @@ def survives(name: str, text: str, wanted: Wanted = WANTED) -> bool:
         return False
     if draft.points:
         profile = importer.build(draft, importer.Names("x", "m", "x", "s"))
-        assert all("\n" not in line for line in mistakes(json.loads(json.dumps(profile)), "x", []))
+        profile = json.loads(json.dumps(profile))
+        assert all("\n" not in line for line in mistakes(profile, "x", []) or apply.box_mistakes(profile))
     assert all("\n" not in line for line in draft.lost)
     return bool(draft.points)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(FORMATS), st.text(max_size=300))
 def test_any_text_is_survived(name: str, text: str) -> None:
     survives(name, text)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(FORMATS), st.data())
 def test_a_damaged_sample_is_survived(name: str, data: st.DataObject) -> None:
     files = {"iobroker": "boiler.tsv", "telegraf": "pump.toml", "thingsboard": "chiller.json",
@@ -207,7 +209,7 @@ def test_a_damaged_sample_is_survived(name: str, data: st.DataObject) -> None:
     survives(name, text)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(["thingsboard", "sunspec", "homeassistant"]), TREES, st.lists(ENTRIES, max_size=4))
 def test_a_tree_that_looks_nearly_right_is_survived(name: str, tree: Any, entries: Any) -> None:
     trees = {
@@ -219,11 +221,23 @@ def test_a_tree_that_looks_nearly_right_is_survived(name: str, tree: Any, entrie
         survives(name, json.dumps(each))  # JSON is YAML, too, nearly always
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(TREES, st.lists(ENTRIES, max_size=4))
 def test_any_tree_can_be_judged(tree: Any, entries: Any) -> None:
     for profile in ({"points": entries, "unit": tree, "probe": tree}, {"points": [tree], "serial": tree}):
         assert mistakes(profile, "x", []), "none of these is a profile"
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(TREES, TREES)
+def test_any_ot_half_is_refused_in_one_line(tmp_path_factory: pytest.TempPathFactory, tree: Any, units: Any) -> None:
+    path = tmp_path_factory.mktemp("ot") / "ot.json"
+    profile = {"profile": "x", "points": [{"name": "a", "fc": 3, "address": 0, "type": "uint16"}]}
+    for ot in (tree, {"buses": [tree]}, {"buses": [{"name": "b", "units": units}], "revision": tree}):
+        path.write_text(json.dumps(ot))
+        with pytest.raises(ProfileError) as refused:
+            apply.put(path, profile, "u", 5, None)
+        assert "\n" not in str(refused.value) and json.dumps(ot) == path.read_text()
 
 
 def test_deep_and_large_files_are_one_line(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from fieldgate import profile_cli
 from fieldgate.profiles import model
 from fieldgate.profiles.check import mistakes
 from fieldgate.profiles.model import words_of
+from points import numbers
 
 OWN = model.own_profiles()
 FRAMES = [(path, frame) for path in OWN for frame in model.frames_of(path)]
@@ -68,12 +69,25 @@ def not_available(point: dict[str, Any], data: bytes) -> bool:
     return point.get("na") == ["ff"] and data == b"\xff" * len(data)
 
 
+def compare_box(point: dict[str, Any], data: bytes, at: int, text: str | None) -> None:
+    """The box's own decoder says the same."""
+    number = numbers.number(numbers.kind_of(point), data, at, numbers.patterns(point))
+    if text is None:
+        assert number is None
+    elif point["type"] == "float32" or "bit" in point:
+        assert scaled(point | {"bit": 0} if "bit" in point else point, number) == Decimal(text)
+    else:
+        assert isinstance(number, int)
+        assert Decimal(number) * Decimal(str(point.get("scale", 1))) == Decimal(text)
+
+
 def compare(profile: dict[str, Any], frame: dict[str, Any]) -> int:
     """Every value that the frame names is what its bytes say; returns how many."""
     fc, address, count, data = split_frames(frame)
     points = {point["name"]: point for point in profile["points"]}
     for name, text in frame["values"].items():
         point = points[name]
+        compare_box(point, data, 2 * (point["address"] - address), text)
         words = words_of(point["type"])
         assert words and point["fc"] == fc and address <= point["address"] <= address + count - words
         at = 2 * (point["address"] - address)
@@ -102,6 +116,28 @@ def test_there_are_ten_devices_and_more_each_in_order() -> None:
 def test_an_example_frame_decodes_to_its_values(path: Path, frame: dict[str, Any]) -> None:
     assert frame["origin"] in ("captured", "reported", "constructed")
     assert compare(model.load(path), frame) > 0
+
+
+def test_a_probe_accepts_its_own_device() -> None:
+    """Where an example shows the probe's register."""
+    own = foreign = 0
+    for path, frame in FRAMES:
+        fc, address, count, data = split_frames(frame)
+        for other in OWN:
+            probe = model.load(other)["probe"]
+            words = words_of(probe["type"]) if probe else None
+            if not words or probe["fc"] != fc or not address <= probe["address"] <= address + count - words:
+                continue
+            at = 2 * (probe["address"] - address)
+            value = by_struct(probe, data[at : at + 2 * words])
+            accepted = Decimal(str(probe["low"])) <= value <= Decimal(str(probe["high"]))
+            if other != path:
+                foreign += accepted
+            elif "temperatures have another scale" not in frame.get("note", ""):
+                assert accepted, (other, value)
+                own += 1
+    assert own >= 8
+    print(f"REPORT: probes: {own} examples accepted by their own profile, {foreign} times by another one's")
 
 
 def test_a_wrong_scale_order_or_address_does_not_go_unnoticed() -> None:

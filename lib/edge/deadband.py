@@ -5,9 +5,8 @@ that was recorded, when the quality changed, or when the heartbeat is due: two r
 apart than `heartbeat_s` while the unit is polled. So silence means: nothing has moved, and the box is there.
 """
 
-from edge.inputs import bytes_of, decode, place_of, same_bytes
-from edge.limits import band, fraction, is_float, raw_fraction
-from points.numbers import BOOL, STRING, kind_of, patterns
+from edge.inputs import bytes_of, decode, same_bytes
+from points.numbers import BOOL
 
 _NEVER = -1
 
@@ -16,13 +15,15 @@ class Reports:
     """Of one group. meta: its line, parsed, with "deadband": {"heartbeat_s", "points": [number or {"percent"}]}."""
 
     def __init__(self, meta):
+        from edge.limits import band_entry
+
         settings = meta["deadband"]
         # The sample before would be the last in time: the next one may come a period later.
         self._limit_ms = max(1, settings["heartbeat_s"] * 1000 - meta["period_ms"])
         entries = []
         for point, wanted in zip(meta["points"], settings["points"]):
-            entries += _entry(point, wanted)
-        self._entries = tuple(entries)  # kind, at, na, band, permyriad, base: see _entry
+            entries += band_entry(point, wanted)
+        self._entries = tuple(entries)  # kind, at, na, band, permyriad, base: see band_entry
         self._olds = [None] * (len(entries) // 6)
         size = (meta["count"] + 7) // 8 if 0 < meta["fc"] <= 2 else 2 * meta["count"]
         self._data = bytearray(size)
@@ -80,21 +81,3 @@ class Reports:
                 elif abs(new - old) > entries[e + 3]:
                     return True
         return False
-
-
-def _entry(point, wanted):
-    # kind; place; na patterns; distance of raw numbers, None: every change of bits; hundredths of a percent of
-    # raw number + base
-    kind = kind_of(point)
-    scale, offset = point["scale"], point["offset"]
-    percent = base = 0
-    width = None
-    if isinstance(wanted, dict):
-        top, bottom = fraction(wanted["percent"])
-        percent = top * 100 // bottom
-        top, bottom = raw_fraction(0, scale, offset)
-        base = -(top / bottom if is_float(kind) else top // bottom)
-        width = 0
-    elif wanted and kind & 15 not in (BOOL, STRING):
-        width = band(wanted, scale, kind)
-    return [kind, place_of(point), patterns(point), width, percent, base]

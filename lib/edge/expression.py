@@ -4,8 +4,8 @@
     value := number | unit.point | abs(x) | min(x, y, ...) | max(x, y, ...) | bit(x, n) | prev(x) | hyst(x, on, off)
 
 Comparisons (< <= > >= = <>, also == !=) give 1 or 0; numbers other than 0 count as true. A minus directly inside a
-name belongs to the name: to subtract, put a space before it. Bounded: 255 characters, operators and parentheses 12 deep,
-12 numbers waiting, 200 bytes. Mistakes raise ExpressionError with the column, counted from 1.
+name belongs to the name: to subtract, put a space before it. Bounded: 255 characters, operators and parentheses 12
+deep, 12 numbers waiting, 200 bytes. Mistakes raise ExpressionError with the column, counted from 1.
 """
 
 from edge import evaluate as ops

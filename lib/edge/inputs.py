@@ -8,7 +8,7 @@ import json
 import sys
 from array import array
 
-from modbus.codes import GOOD, NOT_ASKED, NOT_AVAILABLE, OUT_OF_RANGE
+from modbus.codes import GOOD, NOT_ASKED, NOT_AVAILABLE, OUT_OF_RANGE, STALE
 from points.numbers import BOOL, FLOAT32, INT16, UINT16, kind_of, number, patterns, width_of
 
 if sys.implementation.name == "micropython":
@@ -67,14 +67,19 @@ _ORDERS = b"\x00\x01\x02\x03"  # of 4 bytes: ABCD BADC CDAB DCBA, byte i of the 
 class Gear:
     """What one group's sample turns: the places of its inputs, and whoever wants to know."""
 
-    __slots__ = ("nbytes", "entries", "ranges", "reports", "wake")
+    __slots__ = ("nbytes", "entries", "ranges", "reports", "sums", "alarms")
 
     def __init__(self, nbytes):
         self.nbytes = nbytes
         self.entries = ()  # (index of the input, kind, at in bytes or bits, na patterns), flat
         self.ranges = None  # {index: (least, largest)} raw numbers of points that have such limits
         self.reports = None  # edge.deadband.Reports where all points of the group have a deadband
-        self.wake = ()  # functions of (index) to call after the numbers are there, flat with the index: f, index, ...
+        self.sums = ()  # edge.aggregate.Aggregate of its points
+        self.alarms = ()  # edge.alarms.Alarm of its points
+
+    def turns(self, index):
+        """True if this input is of the group."""
+        return index in [self.entries[i] for i in range(0, len(self.entries), 4)]
 
 
 class Inputs:
@@ -85,7 +90,8 @@ class Inputs:
         self.values = []
         self.quality = bytearray()
         self.ticks = array("i")  # ticks_ms of the newest sample, good or not
-        self.scales = []  # (scale, offset, type) of each, None while no schema has named it
+        self.scales = []  # (scale, offset) of each, for people
+        self.holds_ms = array("I")  # so long a number is believed without a new sample
 
     def index_of(self, name):
         """Its place, which it gets now if it has none."""
@@ -101,15 +107,37 @@ class Inputs:
         self.values = [None] * count
         self.quality = bytearray([NOT_ASKED] * count)
         self.ticks = array("i", bytes(4 * count))
+        self.scales = [(1, 0)] * count
+        self.holds_ms = array("I", bytes(4 * count))
         gears = {}
         for line in lines:
             meta = json.loads(line)
-            gear = _gear(meta, self.names)
+            gear = self._gear(meta)
             if make_reports and meta.get("deadband"):
                 gear.reports = make_reports(meta)
             if gear.entries or gear.reports:
                 gears[meta["group"]] = gear
         return gears
+
+    def _gear(self, meta):
+        fc = meta["fc"]
+        gear = Gear((meta["count"] + 7) // 8 if 0 < fc <= 2 else 2 * meta["count"])
+        entries = []
+        for point in meta["points"]:
+            name = "%s.%s" % (meta["unit"], point["name"])
+            if name in self.names:
+                index = self.names.index(name)
+                kind = kind_of(point)
+                entries += [index, kind, place_of(point), patterns(point)]
+                self.scales[index] = (point["scale"], point["offset"])
+                self.holds_ms[index] = min(3 * meta["period_ms"] + 2000, 0x1FFFFFFF)
+                if "low" in point or "high" in point:
+                    from edge.limits import raw_range
+
+                    gear.ranges = gear.ranges or {}
+                    gear.ranges[index] = raw_range(point, kind)
+        gear.entries = tuple(entries)
+        return gear
 
     def take(self, gear, quality, ticks_ms, data, nbytes):
         """One sample of the gear's group. Allocates nothing but the boxes of floats and of large integers."""
@@ -136,30 +164,30 @@ class Inputs:
             values[index] = value
             qualities[index] = why
 
+    def text_of(self, index):
+        """Its value for people, five digits; "not known" if it is not good."""
+        value = self.values[index]
+        if value is None:
+            return "not known"
+        scale, offset = self.scales[index]
+        return "%.5g" % (value * scale + offset)
+
+    def expire(self, clock):
+        """Forget numbers that nothing has renewed for too long; returns their indexes."""
+        gone = ()
+        now = clock.ticks_ms()
+        for i in range(len(self.values)):
+            if self.values[i] is not None and clock.ticks_diff(now, self.ticks[i]) > self.holds_ms[i]:
+                self.values[i] = None
+                self.quality[i] = STALE
+                gone += (i,)
+        return gone
+
     def put(self, index, value, quality, ticks_ms):
         """A number that was computed here."""
         self.values[index] = value
         self.quality[index] = quality
         self.ticks[index] = ticks_ms
-
-
-def _gear(meta, names):
-    fc = meta["fc"]
-    gear = Gear((meta["count"] + 7) // 8 if 0 < fc <= 2 else 2 * meta["count"])
-    entries = []
-    for point in meta["points"]:
-        name = "%s.%s" % (meta["unit"], point["name"])
-        if name in names:
-            index = names.index(name)
-            kind = kind_of(point)
-            entries += [index, kind, place_of(point), patterns(point)]
-            if "low" in point or "high" in point:
-                from edge.limits import raw_range
-
-                gear.ranges = gear.ranges or {}
-                gear.ranges[index] = raw_range(point, kind)
-    gear.entries = tuple(entries)
-    return gear
 
 
 def place_of(point):

@@ -4,7 +4,8 @@ A point's value is raw x scale + offset. Numbers of a configuration are taken as
 (a board's floats have single precision: 0.1 is not a tenth there), so 23.7 with scale 0.1 is the raw number 237.
 """
 
-from points.numbers import FLOAT32, FLOAT64
+from edge.inputs import place_of
+from points.numbers import BOOL, FLOAT32, FLOAT64, STRING, kind_of, patterns
 
 _FAR = 1 << 200  # beyond every number that a point can have
 
@@ -20,10 +21,17 @@ def fraction(number):
 
 def raw_fraction(limit, scale, offset):
     """The raw number that stands for `limit`, as a fraction."""
-    a, b = fraction(limit)
-    c, d = fraction(offset)
-    top, bottom = divided((a * d - c * b, b * d), fraction(scale))
-    return top, bottom
+    return raw_of(fraction(limit), scale, offset)
+
+
+def raw_of(found, scale, offset):
+    """The same for a fraction."""
+    return divided(minus(found, fraction(offset)), fraction(scale))
+
+
+def minus(one, other):
+    """The difference of two fractions."""
+    return one[0] * other[1] - other[0] * one[1], one[1] * other[1]
 
 
 def divided(one, other):
@@ -74,3 +82,21 @@ def raw_range(point, kind):
         least = -3e38 if low is None else least
         largest = 3e38 if high is None else largest
     return least, largest
+
+
+def band_entry(point, wanted):
+    """What edge.deadband needs of a meta's point: kind; place; na patterns; distance of raw numbers, None: every change
+    of bits; hundredths of a percent, 0: none, of raw number + base; base."""
+    kind = kind_of(point)
+    scale, offset = point["scale"], point["offset"]
+    percent = base = 0
+    width = None
+    if isinstance(wanted, dict):
+        top, bottom = fraction(wanted["percent"])
+        percent = top * 100 // bottom
+        top, bottom = raw_fraction(0, scale, offset)
+        base = -(top / bottom if is_float(kind) else top // bottom)
+        width = 0
+    elif wanted and kind & 15 not in (BOOL, STRING):
+        width = band(wanted, scale, kind)
+    return [kind, place_of(point), patterns(point), width, percent, base]

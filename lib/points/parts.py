@@ -42,13 +42,16 @@ def _parts(point):
         return [at << 8 | kind_of(name, point["order"])]
     order = ORDERS[point["order"]] << 4
     words = words_of(name)
-    if name[:3] == "bcd":
-        return [at << 8 | order | (UINT16 if words == 1 else UINT32)]
+    if name == "bcd32":
+        return [at << 8 | order | UINT32]
+    short = order & 16 | UINT16  # one word
+    if name == "bcd16":
+        return [at << 8 | short]
     parts = []
     for i in range(0, words - 1, 2):
         # The words of the value stand in reverse where the order says so, the most significant pair last.
         parts.append((at + (words - 2 - i if order > 31 else i)) << 8 | order | UINT32 | (GOES_ON if i else 0))
     if words & 1:
-        parts.append((at + (0 if order > 31 else words - 1)) << 8 | order | UINT16 | (GOES_ON if words > 1 else 0))
+        parts.append((at + (0 if order > 31 else words - 1)) << 8 | short | (GOES_ON if words > 1 else 0))
     parts[0] += {"uint64": _UINT64, "int64": _INT64, "float64": _FLOAT64}.get(name, _STRING)
     return parts

@@ -34,6 +34,7 @@ COMMANDS = (
     Command("console-manual", "fieldgate.console_manual", "main", "Print the manual of the box's console."),
     Command("log", "fieldgate.log_cli", "app", "Look into the flash log of an image or a box."),
     Command("profile", "fieldgate.profile_cli", "app", "List, check, import and apply device profiles."),
+    Command("modbus-map", "fieldgate.modbus_map_cli", "modbus_map", "Print the registers that SCADA reads from a box."),
     Command("certs", "fieldgate.certs_cli", "app", "Check certificates and convert them for a box."),
     Command("build", "fieldgate.build_cli", "build", "Compile the device files of the boards into build/boards/."),
     Command("image", "fieldgate.image_cli", "build_image", "Build the image of a board, with its papers."),

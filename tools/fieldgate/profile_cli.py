@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -69,10 +69,15 @@ def words(tree: object) -> str:
     return ", ".join(f"{key} {value}" for key, value in tree.items() if value is not None)
 
 
-def checked(path: Path) -> dict:  # type: ignore[type-arg]
+def judged(tree: dict[str, Any], path: Path) -> list[str]:
+    """All mistakes of the profile that lies, or will lie, in file `path`. Raises ProfileError."""
+    return mistakes(tree, path.stem, model.frames_of(path)) or apply.box_mistakes(tree)
+
+
+def checked(path: Path) -> dict[str, Any]:
     """The profile of a file, in order. Raises ProfileError."""
     tree = model.load(path)
-    found = mistakes(tree, path.stem, model.frames_of(path))
+    found = judged(tree, path)
     if found:
         raise ProfileError(f"{path}: {found[0]}" + (f" (and {len(found) - 1} more)" if len(found) > 1 else ""))
     return tree
@@ -87,7 +92,7 @@ def check(
     try:
         paths = [model.find(name) for name in profiles] if profiles else model.own_profiles()
         for path in paths:
-            found = mistakes(model.load(path), path.stem, model.frames_of(path))
+            found = judged(model.load(path), path)
             for line in found:
                 print(f"{path.name}: {line}")
             bad += bool(found)
@@ -124,7 +129,7 @@ def import_profile(
         target = output or Path(importer.profile_name(file) + ".json")
         names = importer.Names(target.stem, maker, model_name or target.stem, source or f"imported from {file.name}")
         profile = importer.build(draft, names)
-        found = mistakes(profile, target.stem, [])
+        found = judged(profile, target)
         if output is None and target.exists():
             raise ProfileError(f"{target} exists: name the file to write with --output")
         target.write_text(model.render(profile))

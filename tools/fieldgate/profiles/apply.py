@@ -6,6 +6,7 @@ point per line; the revision grows by one. A mistake is a ProfileError with the 
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from pathlib import Path
@@ -38,6 +39,24 @@ def mistakes_of(ot: dict[str, Any]) -> list[str]:
     return lines or config.check_ot(tree, MAX_PORTS)
 
 
+def box_mistakes(profile: dict[str, Any]) -> list[str]:
+    """What the box would say to the profile's unit and points; only for a profile that `check` found in order."""
+    serial = profile.get("serial") or {}
+    bus = {"name": "bus", "units": [as_unit(profile, "unit", 1)]}
+    bus |= {key: serial[key] for key in ("baud", "serial_format") if serial.get(key) is not None}
+    ot = {"format": 1, "owner": "x", "revision": 0, "buses": [bus]}
+    return [line.replace("buses[0].units[0].", "") for line in mistakes_of(ot)]
+
+
+@functools.cache
+def known_units() -> set[str]:
+    """Units of measure that the box has in its list."""
+    box_rules()
+    from gateway import units
+
+    return set(units.symbols())
+
+
 def as_unit(profile: dict[str, Any], name: str, unit_id: int) -> dict[str, Any]:
     """The profile as an entry of ot.json's units."""
     return {"name": name, "unit_id": unit_id, **profile.get("unit", {}), "points": profile["points"]}
@@ -55,12 +74,14 @@ def put(path: Path, profile: dict[str, Any], name: str, unit_id: int, bus_name: 
     if bus_name is not None and bus_name not in names:
         raise ProfileError(f"--bus: found {shown(bus_name)}, {path} has {', '.join(names)}")
     bus = buses[names.index(bus_name) if bus_name is not None else 0]
-    bus.setdefault("units", [])
-    before = mistakes_of(ot) if bus["units"] else []
+    units = bus.setdefault("units", [])
+    before = mistakes_of(ot) if units != [] else []
     if before:
         raise ProfileError(f"{path}: is not in order before: {before[0]}")
-    bus["units"].append(as_unit(profile, name, unit_id))
-    ot["revision"] = ot.get("revision", 0) + 1
+    if type(ot.get("revision")) is not int:
+        raise ProfileError(f"{path}: revision: found {shown(ot.get('revision'))}, allowed a whole number")
+    units.append(as_unit(profile, name, unit_id))
+    ot["revision"] += 1
     found = mistakes_of(ot)
     if found:
         raise ProfileError(f"{path}: {found[0]}" + (f" (and {len(found) - 1} more)" if len(found) > 1 else ""))

@@ -1,7 +1,7 @@
 """Judges a profile: unknown keys, impossible types, overlaps, reads that no unit could answer, untrue confidence.
 
 Promises: every mistake is one line "where: found what, allowed what"; any JSON tree can be judged. What only the box's
-own rules know (ranges of each key) is judged by `apply` with those rules.
+own rules know (ranges of each key, units of measure, scales from registers) is added by `apply.box_mistakes`.
 """
 
 from __future__ import annotations

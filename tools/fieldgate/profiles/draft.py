@@ -11,12 +11,18 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from fieldgate.profiles.apply import known_units
 from fieldgate.profiles.check import shown
 from fieldgate.profiles.model import MAX_STRING_BYTES, ProfileError
 
 MAX_ENTRIES = 2000
 MAX_NAME = 32
 MAX_UNIT = 16
+# Signs and spellings that can mean nothing else.
+SIGNS = {"\u00b0": "deg", "\u2103": "degC", "\u2109": "degF", "\u03a9": "Ohm", "\u2126": "Ohm", "\u00b2": "2",
+         "\u00b3": "3", "\u00b5": "u", "\u03bc": "u"}  # fmt: skip
+SPELLINGS = {"VAr": "var", "VAR": "var", "kVAr": "kvar", "kVAR": "kvar", "kVArh": "kvarh", "Kwh": "kWh", "KWh": "kWh",
+             "kwh": "kWh", "RPM": "rpm", "sec": "s", "Deg C": "degC", "deg C": "degC"}  # fmt: skip
 
 
 class Lost(Exception):
@@ -60,10 +66,23 @@ class Draft:
         for key, value in more.items():
             if value is not None and value != defaults.get(key):
                 point[key] = value
-        if len(point.get("unit", "")) > MAX_UNIT:
-            self.lose(point["name"], f"unit {shown(point['unit'])} is longer than {MAX_UNIT} characters: left out")
-            del point["unit"]
+        if "unit" in point:
+            self.measure(point)
         self.points.append(point)
+
+    def measure(self, point: dict[str, Any]) -> None:
+        """Write the unit of measure as the box has it; one that is not in its list is kept behind "x:", and said."""
+        wanted = " ".join(str(point["unit"]).split())
+        unit = "".join(SIGNS.get(sign, sign) for sign in wanted)
+        unit = SPELLINGS.get(unit, unit)
+        if unit not in known_units():
+            unit = f"x:{unit}"
+            if len(unit) > MAX_UNIT:
+                self.lose(point["name"], f"unit {shown(wanted)} is longer than {MAX_UNIT - 2} characters: left out")
+                del point["unit"]
+                return
+            self.lose(point["name"], f'unit {shown(wanted)} is not in the box\'s list: kept as "{unit}"')
+        point["unit"] = unit
 
     def name(self, wanted: object) -> str:
         """A name as the box wants it, not used before."""
