@@ -26,30 +26,12 @@ LIST = (
     " kWh/m3 m3/kWh l/kWh g/kWh kg/kWh "
 )
 
-<<<<<<< HEAD
-
-def symbols():
-    """All of them, one after the other: a list of all is 2 KB in one piece, which a box that polls may not have."""
-    for line in LIST.split("\n"):
-        for word in line.split():
-            yield word.partition("=")[0]
-
-
-def ucum_of(unit):
-    """The UCUM code of one of the list."""
-    for word in LIST.split():
-        symbol, _, code = word.partition("=")
-        if symbol == unit:
-            return code or symbol
-    return None
-=======
 # What people write for them, without capitals, spaces, dots.
 _OTHERS = (
     " \u00b0c=degC c=degC celsius=degC \u00b0f=degF \u00b0=deg volt=V volts=V amp=A amps=A ampere=A watt=W "
     " watts=W \u2126=Ohm \u03c9=Ohm ohms=Ohm m\u00b3=m3 m\u00b3/h=m3/h m\u00b2=m2 percent=% rh=%RH %rh=%RH "
     " 1/min=rpm sec=s hour=h hours=h liter=l litre=l \u00b5s=us \u00b5a=uA "
 )
->>>>>>> main
 
 
 def mistake(value):
