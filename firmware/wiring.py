@@ -18,6 +18,11 @@ def part(name):
     return sys.modules[path]
 
 
+def hold_prompt():
+    """The Python prompt has the box for a while; returns what is to be `exit` there. See the port's prompt.py."""
+    return part("prompt").hold(board.WATCHDOG_MS)
+
+
 class Parts:
     """The board's hardware behind the seams of DESIGN.md. Raises OSError or ValueError with one clear line."""
 
@@ -35,26 +40,51 @@ class Parts:
 
 
 def load():
-    """Both halves of the configuration and the seconds of their trial; the code that checked them is gone then."""
+    """Both halves of the configuration and the seconds of their trial; the code that checked them is gone then.
+
+    Of a box that has none: its console and twice nothing, if somebody can type there."""
     from gateway import config, revisions, unload
 
     folder, trial_s, line = revisions.start()
     if line:
         print(line)
+    if revisions.blank(folder):
+        console = part("console").open_console()
+        if console:
+            return console, None, 0
     halves = config.load(folder, len(board.RS485))
     unload.unload("gateway.config")
     unload.unload("gateway.rules")
     return halves + (trial_s,)
 
 
+def blank_box(console):
+    """What runs until the box has a configuration: the console only. The watchdog is not started."""
+    from gateway.blank import Blank
+
+    chip = part("chip")
+    clock = part("clock").Clock()
+    rs485 = part("uart_rs485").Rs485
+    return Blank(
+        console,
+        clock,
+        part("led").Led(board.LED["pin"]),
+        [rs485(wired, 19200, "8E1") for wired in board.RS485],
+        lambda it: part("net").Net(board.NET, it, clock),
+        chip.chip_id(),
+    )
+
+
 def start(make_parts=Parts):
     """(gateway, 0), or (None, exit status): 2 configuration, 3 hardware, 4 flash log; printed lines say what to do."""
-    from gateway import unload
+    from gateway import revisions, unload
 
     chip = part("chip")
     print("box %s, started by %s" % (chip.chip_id(), chip.reset_cause()))  # `fieldgate flash` waits for this line
     try:
         ot, it, trial_s = load()
+        if it is None:
+            return blank_box(ot), 0
         from gateway import start as starter
         from gateway.app import Gateway
 
@@ -62,6 +92,9 @@ def start(make_parts=Parts):
         parts = make_parts(ot, it)
         unload.unload("ports.%s.storage" % board.PORT)
         gateway = Gateway(parts, plans, ot, it)
+        if trial_s < 0:  # the first configuration: it works so far, and there is none to go back to
+            revisions.confirm()
+            trial_s = 0
         gateway.trial_s = trial_s
     except ConfigError as error:
         print(error)

@@ -17,7 +17,8 @@ def check(shell, words):
 
     errors = []
     costs = []
-    yield from checker.check(shell.gateway.rs485, errors, costs, shell.gateway.log.sectors)
+    log = shell.gateway.log
+    yield from checker.check(shell.gateway.rs485, errors, costs, log.sectors if log else 0)
     yield from errors or costs
     if errors:
         raise Refused(verbs.CHECK, "%d mistakes: mend them with set, or discard" % len(errors))
@@ -37,7 +38,10 @@ def commit(shell, words):
         shell.need(half_of(line))
     number = revisions.commit(shell.who(), chain.when(shell), minutes * 60)
     chain.note(shell, "commit of revision %d" % number)
-    yield "revision %d is on trial from the next start: type confirm within %d minutes" % (number, minutes)
+    if revisions.now().state == "first":
+        yield "revision %d is the first: it stays if the box can start with it" % number
+    else:
+        yield "revision %d is on trial from the next start: type confirm within %d minutes" % (number, minutes)
     yield "the gateway starts again now"
     shell.gateway.restart()
 

@@ -20,6 +20,8 @@ def status(shell, words):
         lines.append((2, "broker: connected, %d messages acknowledged" % session.acked))
     else:
         lines.append((0, "broker: %s: type show mqtt" % (session.last_error or "no connection yet")))
+    if gateway.link:
+        lines.append((2 if gateway.link.up() else 0, "network: " + gateway.link.text()))
     utc_ms = gateway.clock.utc_ms()
     if utc_ms is None:
         lines.append((1, "clock: not set; samples wait for it, none is lost: set time_servers"))

@@ -5,9 +5,19 @@ from console import verbs
 # verb: (what may follow it, what it does, examples)
 TEXTS = {
     "help": ("[verb]", "list the verbs, or explain one", ("help commit",)),
+    "setup": (
+        "",
+        "first start: leads through bus search, devices, place, network, broker, passwords and commit; it only reads",
+        ("setup",),
+    ),
     "status": ("", "machine side, log, network and clock on one screen, worst first", ("status",)),
     "bus": ("[name]", "counters of every unit, and what to check at those that fail", ("bus", "bus line1")),
     "log": ("", "the flash log: what waits, how full, how worn", ("log",)),
+    "alarms": (
+        "[all | ack name|all | relearn name]",
+        "what wants attention, worst first, or every alarm; acknowledge; let a watch learn anew",
+        ("alarms", "alarms ack overtemp", "alarms relearn pump_current"),
+    ),
     "about": ("", "box, firmware, schema and configuration", ("about",)),
     "time": (
         "[date time]",
@@ -18,6 +28,11 @@ TEXTS = {
         "[unit[.point]] [lines]",
         "values as they are read, until Ctrl-C",
         ("watch meter", "watch plc.cycles 10"),
+    ),
+    "read": (
+        "[bus] unit fc address [count]",
+        "one read request to a unit, between polls; the reply in all forms it may mean",
+        ("read 1 4 0 2", "read meter 3 100"),
     ),
     "scan": (
         "[bus] [known [baud format]|common|whole]",
@@ -59,6 +74,16 @@ TEXTS = {
     "password": ("ot|it|viewer", "set the password of a role", ("password ot",)),
     "audit": ("[verify]", "the record of logins and changes, or a check of its chain", ("audit", "audit verify")),
     "reboot": ("", "write everything to flash and start again", ("reboot",)),
+    "repl": (
+        "",
+        "end the gateway in good order and give the Python prompt, for mpremote too, at most 15 minutes; exit ends it",
+        ("repl",),
+    ),
+    "update": (
+        "",
+        "end the gateway in good order, so that fieldgate deploy can copy new code; asks both roles",
+        ("update",),
+    ),
 }
 
 

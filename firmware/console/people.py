@@ -68,10 +68,26 @@ def _role(words):
 def login(shell, words):
     """login role"""
     role = _role(words)
+    yield from _prove(shell, role, words[1] if len(words) > 1 else (yield Ask("password: ", True)))
+    shell.role = role
+    chain.note(shell, "login")
+    yield "logged in as %s" % role
+
+
+def need_both(shell, halves=("ot", "it")):
+    """What concerns both halves: asks for the password of each of `halves` that has one and is not logged in.
+
+    Yields questions. Raises Refused."""
+    known = _people()
+    for half in halves:
+        if half in known and shell.role != half:
+            yield from _prove(shell, half, (yield Ask("password of %s: " % half, True)))
+
+
+def _prove(shell, role, password):
     known = _people().get(role)
     if known is None:
         raise Refused(verbs.LOGIN, "%s has no password yet: type password %s" % (role, role))
-    password = words[1] if len(words) > 1 else (yield Ask("password: ", True))
     if password is None:
         raise Refused(verbs.STOPPED, "stopped")
     tries = _tries()
@@ -86,9 +102,6 @@ def login(shell, words):
         chain.note(shell, "refused login as %s" % role)
         raise Refused(verbs.LOGIN, "wrong password; the next try waits longer")
     _set_tries(0)
-    shell.role = role
-    chain.note(shell, "login")
-    yield "logged in as %s" % role
 
 
 def _same(a, b):
@@ -116,10 +129,14 @@ def who(shell, words):
 def password(shell, words):
     """password role"""
     role = _role(words)
-    people = _people()
-    if people and shell.role != role:
+    if role in _people() and shell.role != role:
         raise Refused(verbs.LOGIN, "only %s can set this password: type login %s first" % (role, role))
-    first = yield Ask("new password: ", True)
+    yield from set_password(shell, role, (yield Ask("new password: ", True)))
+
+
+def set_password(shell, role, first):
+    """`first` was typed; asks for it again and keeps it. Raises Refused."""
+    people = _people()
     if first is None or len(first) < _MIN_CHARS:
         raise Refused(verbs.VALUE, "a password has at least %d characters" % _MIN_CHARS)
     if first != (yield Ask("again: ", True)):

@@ -141,6 +141,8 @@ class Shell:
             raise Refused(verbs.UNKNOWN, "%s may be %s: type more of it" % (words[0], " ".join(verb)))
         if words[1:] == ["?"]:
             words, verb = ["help", verb], "help"
+        if self.gateway.log is None and verb in verbs.NOT_BLANK.split():
+            raise Refused(verbs.MISSING, "this box has no configuration yet: type setup")
         module = await self._load(verbs.MODULES[verb], sleep_ms)
         answer = getattr(module, verb)(self, words[1:])
         reply = None

@@ -6,12 +6,15 @@ wait a moment, or an Ask to read a line. It raises Refused for an ERR. Modules a
 
 MODULES = {
     "help": "manual",
+    "setup": "setup",
     "status": "look",
     "bus": "look",
     "log": "look",
     "about": "look",
+    "alarms": "alarms",
     "time": "timeset",
     "watch": "live",
+    "read": "reading",
     "scan": "finder",
     "identify": "finder",
     "show": "edit",
@@ -31,7 +34,10 @@ MODULES = {
     "password": "people",
     "audit": "people",
     "reboot": "change",
+    "repl": "leave",
+    "update": "leave",
 }
+NOT_BLANK = "status bus log watch about"  # need what runs with a configuration only
 
 # Codes of ERR lines.
 UNKNOWN = 1  # no such verb or key
@@ -71,6 +77,15 @@ def find(word):
         return word
     found = sorted([name for name in MODULES if name.startswith(word)])
     return found[0] if len(found) == 1 else (found or None)
+
+
+def bus_of(gateway, words):
+    """(number of the bus that the first word names, the words behind it); the first bus if it names none."""
+    names = [bus.line.name for bus in gateway.buses]
+    words = list(words)
+    if words and words[0] in names:
+        return names.index(words.pop(0)), words
+    return 0, words
 
 
 def wrapped(text):

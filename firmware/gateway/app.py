@@ -20,7 +20,9 @@ _SEARCH_BYTES = 36000  # a search takes 20 KB of a board's heap, 26 KB of the vi
 
 
 class Restart(Exception):
-    """The gateway has written everything to flash and is to start again, with the configuration that now counts."""
+    """The gateway has written everything to flash and is to start again, with the configuration that now counts.
+
+    Its argument is True where the Python prompt is wanted instead."""
 
 
 class Gateway:
@@ -53,6 +55,8 @@ class Gateway:
         sleep_ms = asyncio.sleep_ms
         tasks = [bus.run(sleep_ms) for bus in self.buses]
         tasks += [self.keeper.run(sleep_ms), self._uplink(sleep_ms), self.reports.run(sleep_ms), self._change(sleep_ms)]
+        if self.edge:
+            tasks.append(self.edge.run(sleep_ms))
         if self.reader:
             tasks.append(self.reader.run(self._room, sleep_ms))
         if self.timekeeper:
@@ -63,9 +67,9 @@ class Gateway:
             tasks.append(door.run(self.console, self, sleep_ms))
         await asyncio.gather(*tasks)
 
-    def restart(self):
-        """End the run in good order soon; what was measured is written first."""
-        self._restarting = True
+    def restart(self, prompt=False):
+        """End the run in good order soon; what was measured is written first. prompt: leave the Python prompt."""
+        self._ending = prompt
 
     def trial_over(self):
         """The configuration in use was confirmed."""
@@ -73,33 +77,33 @@ class Gateway:
 
     async def _change(self, sleep_ms):
         # Watches over the trial of a configuration, and ends the run when a restart is wanted.
-        while not self._restarting:
+        while self._ending is None:
             await sleep_ms(250)
             if self.trial_s and self.uptime.ms() - self.started_ms > self.trial_s * 1000:
                 from gateway import revisions
 
                 if revisions.roll_back("nobody confirmed it in time"):
                     print("config: not confirmed, the configuration before is back")
-                    self._restarting = True
+                    self._ending = False
                 self.trial_s = 0
         for bus in self.buses:
             if bus.supervision:
                 bus.supervision.planned(PAUSE_BOUNDS_MS[PAUSE_HOLD])  # a start takes seconds
         await sleep_ms(300)  # the console's last line
         await self.keeper.write_all(sleep_ms)
-        raise Restart
+        raise Restart(self._ending)
 
     async def _uplink(self, sleep_ms):
         while True:
-            await self._room(sleep_ms)
+            await self.room(sleep_ms)
             busy = self.session.service()
             if busy:
-                await self._room(sleep_ms)
+                await self.room(sleep_ms)
             busy = self.publisher.step() or busy
             await sleep_ms(0 if busy else 10)
 
-    async def _room(self, sleep_ms):
-        # A slice begins where no line needs the loop before it ends. It gets its turn after ROOM_MS anyway.
+    async def room(self, sleep_ms):
+        """Wait for the moment to begin a slice: no line needs the loop before it ends. After ROOM_MS it is anyway."""
         for _ in range(ROOM_MS):
             if self.keeper.free_us() >= SLICE_US:
                 return
@@ -133,10 +137,17 @@ class Gateway:
 
     # Called by the parts
 
-    def _on_result(self, read, quality, ticks_ms, data, nbytes):
-        self.recorder.sample(read.group, quality, ticks_ms, data, nbytes)
+    def sample(self, group, quality, ticks_ms, data, nbytes):
+        """One sample on its way: of a read, or of a virtual group by whoever computes it."""
+        if self.edge:
+            self.edge.take(group, quality, ticks_ms, data, nbytes)
+        else:
+            self.recorder.sample(group, quality, ticks_ms, data, nbytes)
         if self.latest:
-            self.latest.note(read.group, quality, ticks_ms, data, nbytes)
+            self.latest.note(group, quality, ticks_ms, data, nbytes)
+
+    def _on_result(self, read, quality, ticks_ms, data, nbytes):
+        self.sample(read.group, quality, ticks_ms, data, nbytes)
         if self.scada:
             self.scada.note(read, quality, ticks_ms, data, nbytes)
         if self.tap:
@@ -161,7 +172,7 @@ class Gateway:
             self._greet()
 
     def _greet(self):
-        groups = sum([read.active for plan in self.plans for read in plan.reads])
+        groups = self.virtual_groups + sum([read.active for plan in self.plans for read in plan.reads])
         self.publisher.greet(telemetry.online(self.who, self.schema, groups, *self.halves), self.schema)
 
     def _change_schema(self):
@@ -177,9 +188,11 @@ class Gateway:
 
         splits.store(self.plans, self._stored)
         self._stored = self.schema
-        unload.starters()
         if self.latest:
             self.latest.describe(schemas.lines(self.schema))
+        if self.edge:
+            self.edge.describe(schemas.lines(self.schema))
+        unload.starters()
         self._greet()
 
 

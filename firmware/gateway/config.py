@@ -106,6 +106,10 @@ def check_ot(ot, ports):
                     from gateway import config_points  # only where it is configured
 
                     config_points.check(errors, "%s[%d]" % (unit_path, p), point, unit)
+    if not errors and (ot.get("derived") or ot.get("aggregates") or ot.get("alarms") or ot.get("anomaly")):
+        from gateway import edge_rules
+
+        errors = edge_rules.check(ot, edge_rules.note_all(ot))
     return errors
 
 
@@ -147,8 +151,12 @@ def _check_point(errors, path, point, unit):
         )
     if not point["scale"]:
         errors.append("%s.scale: found 0, allowed any other number" % path)
-    if rules.is_string(point["type"]) and (point["scale"] != 1 or point["offset"]):
+    if point["type"][:6] == "string" and (point["scale"] != 1 or point["offset"]):
         errors.append("%s.scale: found scale or offset of a %s, allowed none" % (path, point["type"]))
+    if "deadband" in point or "deadband_percent" in point or "heartbeat_s" in point:
+        from gateway import silence
+
+        silence.check(errors, path, point)
 
 
 def check_it(it):
@@ -162,7 +170,7 @@ def check_it(it):
         errors.append("publish.homeassistant: needs latest_s of 1 or more and another payload than sparkplug")
     for path, servers in (("mqtt.brokers[%d]", mqtt["brokers"]), ("time_servers[%d]", it["time_servers"])):
         for i, server in enumerate(servers):
-            if not _is_host(server["host"]):
+            if not is_host(server["host"]):
                 errors.append(
                     (path + ".host: found %s, allowed an IPv4 address or a host name (letters, digits, - and .)")
                     % (i, rules.shown(server["host"]))
@@ -173,7 +181,7 @@ def check_it(it):
     return errors
 
 
-def _is_host(host):
+def is_host(host):
     # RFC 1123, 2.1: labels of letters, digits and hyphens; digits only where it is a whole IPv4 address.
     labels = host.split(".")
     if all([label.isdigit() for label in labels]):

@@ -1,17 +1,55 @@
-"""Checks what few points have: bits, a scale from a register, patterns for "not available", limits, names.
+"""Checks what few points have: strings, bits, a scale from a register, patterns for "not available", limits, names.
 
-Loaded by gateway.config where a point has one of these keys. What they mean: lib/points/DESIGN.md.
+Loaded by gateway.rules and gateway.config where a point has one of these. What they mean: lib/points/DESIGN.md.
 """
 
 from gateway import rules
 from modbus.widths import words_of
 
 _WHOLE = ("uint16", "int16", "uint32", "int32", "uint64", "int64", "bcd16", "bcd32")
+_STRING_BYTES = 120
+
+
+def mistake(value, rule):
+    """What is allowed, when `value` is not; otherwise None. rule: of a kind that gateway.rules leaves to this."""
+    kind = rule[0]
+    if kind == "type":
+        if _is_string(value):
+            return None
+        return " ".join(rule[1]) + " or string2 to string%d (bytes, even)" % _STRING_BYTES
+    if kind == "raw":
+        if value in ("ff", "nan") or (type(value) is int and -(1 << 63) <= value < 1 << 64):
+            return None
+        return 'a raw value: a whole number, "ff" or "nan"'
+    return _names_mistake(value)
+
+
+def _is_string(value):
+    if not isinstance(value, str) or value[:6] != "string":
+        return False
+    digits = value[6:]
+    return digits.isdigit() and digits[0] != "0" and not int(digits) & 1 and int(digits) <= _STRING_BYTES
+
+
+def _names_mistake(value):
+    allowed = 'an object of 1..32 numbers and names of 1..24 characters as {"0": "stop"}, 400 characters together'
+    if not isinstance(value, dict) or not 0 < len(value) <= 32:
+        return allowed
+    size = 0
+    for key in value:
+        digits = key[1:] if key[:1] == "-" else key
+        text = value[key]
+        if not digits.isdigit() or str(int(digits)) != digits:
+            return allowed
+        if not isinstance(text, str) or not 0 < len(text) <= 24 or min(text) < " ":
+            return allowed
+        size += len(key) + len(text)
+    return allowed if size > 400 else None
 
 
 def check(errors, path, point, unit):
     """Append one line per mistake in `point`, which passed gateway.rules; unit: the unit that it is of."""
-    is_number = point["type"] != "bool" and not rules.is_string(point["type"]) and "bit" not in point
+    is_number = point["type"] != "bool" and point["type"][:6] != "string" and "bit" not in point
     plain = point["scale"] == 1 and not point["offset"] and "scale_from" not in point
     _bits(errors, path, point)
     if "bit" in point and not plain:

@@ -44,7 +44,7 @@ class Latest:
             )
             self._points.append("\n".join([_described(point, meta["points"]) for point in meta["points"]]))
             self._at.append(at)
-            at += (meta["count"] + 7) // 8 if meta["fc"] <= 2 else 2 * meta["count"]
+            at += (meta["count"] + 7) // 8 if 0 < meta["fc"] <= 2 else 2 * meta["count"]
         self._at.append(at)
         self._data = bytearray(at)
         self._quality = bytearray([NOT_ASKED] * len(self._units))

@@ -30,6 +30,16 @@ def described(point, points):
     return ",%s,%s,%s,%s,%s" % (_patterns(point), low, high, by, listed)
 
 
+def text_of(point, points):
+    """The whole described text of a point of a group's meta."""
+    scale, offset = ("", "") if point["scale"] == 1 and not point["offset"] else [
+        json.dumps(point[key]) for key in ("scale", "offset")
+    ]  # fmt: skip
+    at = point["at"] if point["type"] == "bool" else 2 * point["at"]
+    head = "%s,%d,%d,%s,%s" % (point["name"], at, kind_of(point), scale, offset)
+    return head + described(point, points)
+
+
 def _patterns(point):
     return "|".join([_hex(word) for word in patterns(point)])
 

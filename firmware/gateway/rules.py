@@ -9,6 +9,7 @@ A rule is a tuple; its first item names the kind:
   ("topic", max_chars)  ("one", allowed values)  ("list", rule, min, max)
   ("map", {key: (rule, default)})  ("or_null", rule)  ("ipv4",)  ("ipv4", "/") also a network
   ("type", allowed values), stringN besides  ("unit",)  ("raw",)  ("names",): of points, see lib/points/DESIGN.md
+  ("lazy", key): the rule lies in gateway.edge_rules, which is loaded for it
 """
 
 REQUIRED = object()
@@ -20,7 +21,6 @@ _NAME_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 _TYPES = (
     "bool", "uint16", "int16", "uint32", "int32", "float32", "uint64", "int64", "float64", "bcd16", "bcd32",
 )  # fmt: skip
-_STRING_BYTES = 120
 
 _POINT = (
     "map",
@@ -43,6 +43,9 @@ _POINT = (
         "names": (("names",), ABSENT),  # {"0": "stop"}: of the numbers of an enumeration
         "period_ms": (("int", 20, 86400000), 1000),
         "priority": (("int", 0, 3), 1),  # 3: polled first when the bus has not time for all that is due
+        "deadband": (("number",), ABSENT),  # recorded when moved by more; 0: when changed; see lib/edge
+        "deadband_percent": (("number",), ABSENT),
+        "heartbeat_s": (("int", 1, 86400), ABSENT),  # recorded at least so often; 60
     },
 )
 
@@ -93,6 +96,10 @@ OT = (
         "owner": (("text", 32), REQUIRED),
         "revision": (("int", 0, 1000000000), REQUIRED),
         "buses": (("list", _BUS, 1, 2), REQUIRED),
+        "derived": (("lazy", "derived"), ABSENT),  # these four: gateway.edge_rules
+        "aggregates": (("lazy", "aggregates"), ABSENT),
+        "alarms": (("lazy", "alarms"), ABSENT),
+        "anomaly": (("lazy", "anomaly"), ABSENT),
     },
 )
 
@@ -203,6 +210,8 @@ IT = (
 def check(value, rule, path, errors):
     """Check `value`; return it with defaults filled in. Mistakes go to `errors` as text lines."""
     kind = rule[0]
+    if kind == "lazy":
+        return check(value, opened(rule), path, errors)
     if kind == "map":
         return _check_map(value, rule[1], path, errors)
     if kind == "list":
@@ -213,6 +222,13 @@ def check(value, rule, path, errors):
     if wanted:
         errors.append("%s: found %s, allowed %s" % (path, shown(value), wanted))
     return value
+
+
+def opened(rule):
+    """The rule behind a lazy one."""
+    from gateway import edge_rules
+
+    return edge_rules.TABLES[rule[1]]
 
 
 def shown(value):
@@ -253,20 +269,16 @@ def _mistake(value, rule):
         if isinstance(value, str) and 0 < len(value) <= rule[1] and all(c in _NAME_CHARS for c in value):
             return None
         return "1..%d characters out of a-z 0-9 _ -" % rule[1]
-    if kind == "type":
-        if value in rule[1] or is_string(value):
-            return None
-        return " ".join(rule[1]) + " or string2 to string%d (bytes, even)" % _STRING_BYTES
+    if kind == "type" and value in rule[1]:
+        return None
     if kind == "unit":
         from gateway import units
 
         return units.mistake(value)
-    if kind == "raw":
-        if value in ("ff", "nan") or (type(value) is int and -(1 << 63) <= value < 1 << 64):
-            return None
-        return 'a raw value: a whole number, "ff" or "nan"'
-    if kind == "names":
-        return _names_mistake(value)
+    if kind in ("type", "raw", "names"):
+        from gateway import config_points  # what few points have
+
+        return config_points.mistake(value, rule)
     if kind == "ipv4":
         if len(rule) > 1 and isinstance(value, str) and "/" in value:
             value, _, bits = value.partition("/")
@@ -281,28 +293,6 @@ def _mistake(value, rule):
         if not any(c in "/+#" or c < " " for c in value):
             return None
     return "1..%d characters without / + # and no leading $" % rule[1]
-
-
-def is_string(type_name):
-    """True for "stringN" with an allowed N."""
-    if not isinstance(type_name, str) or type_name[:6] != "string":
-        return False
-    digits = type_name[6:]
-    return digits.isdigit() and digits[0] != "0" and not int(digits) & 1 and int(digits) <= _STRING_BYTES
-
-
-def _names_mistake(value):
-    allowed = 'an object of 1..32 numbers and names of 1..24 characters as {"0": "stop"}, 400 characters together'
-    if not isinstance(value, dict) or not 0 < len(value) <= 32:
-        return allowed
-    size = 0
-    for key in value:
-        digits = key[1:] if key[:1] == "-" else key
-        text = value[key]
-        if not digits.isdigit() or str(int(digits)) != digits or _mistake(text, ("text", 24)) or not text:
-            return allowed
-        size += len(key) + len(text)
-    return allowed if size > 400 else None
 
 
 def _check_list(value, rule, path, errors):

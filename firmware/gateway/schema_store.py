@@ -41,7 +41,20 @@ def group_text(bus_name, unit_name, unit_id, group, fc, address, count, period_m
             ("period_ms", period_ms),
         )
         + ',"points":[%s]' % listed
+        + _silence_text(points)
     )
+
+
+def _silence_text(points):
+    # What silence means, where every point has a deadband: otherwise each sample is recorded.
+    for point in points:
+        if "deadband" not in point and "deadband_percent" not in point:
+            return ""
+    if not points:
+        return ""
+    from gateway.silence import text_of
+
+    return text_of(points)
 
 
 def _point_text(point, at):

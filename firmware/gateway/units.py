@@ -2,51 +2,44 @@
 
 Symbols of the International System and what is accepted beside it (SI Brochure, 9th edition, in ASCII: degC, deg, u for
 micro, m3, Ohm), and what plants are measured in; neither C nor F, which some mean as degrees. A unit that is missing
-here is written after "x:" and published with it, so that a consumer sees that it is not from the list. Loaded for the
-check only.
+here is written after "x:" and published with it, so that a consumer sees that it is not from the list. UCUM codes:
+lib/points/UNITS.md. Loaded for the check only; texts are searched as they are, because a list of them takes 12 KB.
 """
 
 PREFIX = "x:"
 
-# One line per quantity. Those with a second word: its UCUM code (ucum.org), where that differs.
-LIST = """
-1 % %RH=% permille=[ppth] ppm=[ppm] ppb=[ppb] count={count} pcs={piece}
-V mV kV uV A mA uA kA W mW kW MW GW VA kVA MVA var=V.A{reactive} kvar=kV.A{reactive} Mvar=MV.A{reactive}
-Wh=W.h kWh=kW.h MWh=MW.h GWh=GW.h VAh=V.A.h kVAh=kV.A.h varh=V.A.h{reactive} kvarh=kV.A.h{reactive} Ah=A.h mAh=mA.h
-J kJ MJ GJ cal kcal BTU=[Btu] Ohm mOhm kOhm MOhm uF nF pF H mH S mS uS mS/cm uS/cm Hz kHz MHz
-degC=Cel degF=[degF] K degR=[degR] W/m2 W/m2K=W/(m2.K) kJ/kg J/kgK=J/(kg.K)
-Pa hPa kPa MPa bar mbar psi=[psi] mmHg=mm[Hg] inH2O=[in_i'H2O] mmH2O=mm[H2O] atm
-m mm cm um nm km in=[in_i] ft=[ft_i] m2 mm2 cm2 ha m3 l=L ml=mL hl=hL cm3 dm3 gal=[gal_us]
-s ms us min h d a
-m/s mm/s km/h m/min m/s2 mm/s2 g0=[g] rpm={rpm} 1/s 1/min 1/h rad rad/s deg
-m3/h m3/s m3/min l/h=L/h l/min=L/min l/s=L/s ml/min=mL/min kg/h kg/s t/h gpm=[gal_us]/min
-g mg ug kg t lb=[lb_av] N kN mN Nm=N.m kNm=kN.m kg/m3 g/m3 mg/m3 ug/m3 g/l=g/L mg/l=mg/L g/cm3 Pas=Pa.s mPas=mPa.s
-mm2/s cSt NTU={NTU} pH=[pH] lx lm cd Bq Sv mSv uSv Gy dB=dB dBm=dB[mW] dBA=dB{A} T mT
-B=By kB=kBy MB=MBy bit bit/s Bd={Bd}
-kWh/m3=kW.h/m3 m3/kWh=m3/(kW.h) l/kWh=L/(kW.h) g/kWh=g/(kW.h) kg/kWh=kg/(kW.h)
-"""
+# A space on both sides of each.
+LIST = (
+    " 1 % %RH permille ppm ppb count pcs "
+    " V mV kV uV A mA uA kA W mW kW MW GW VA kVA MVA var kvar Mvar "
+    " Wh kWh MWh GWh VAh kVAh varh kvarh Ah mAh "
+    " J kJ MJ GJ cal kcal BTU Ohm mOhm kOhm MOhm uF nF pF H mH S mS uS mS/cm uS/cm Hz kHz MHz "
+    " degC degF K degR W/m2 W/m2K kJ/kg J/kgK "
+    " Pa hPa kPa MPa bar mbar psi mmHg inH2O mmH2O atm "
+    " m mm cm um nm km in ft m2 mm2 cm2 ha m3 l ml hl cm3 dm3 gal "
+    " s ms us min h d a "
+    " m/s mm/s km/h m/min m/s2 mm/s2 g0 rpm 1/s 1/min 1/h rad rad/s deg "
+    " m3/h m3/s m3/min l/h l/min l/s ml/min kg/h kg/s t/h gpm "
+    " g mg ug kg t lb N kN mN Nm kNm kg/m3 g/m3 mg/m3 ug/m3 g/l mg/l g/cm3 Pas mPas "
+    " mm2/s cSt NTU pH lx lm cd Bq Sv mSv uSv Gy dB dBm dBA T mT "
+    " B kB MB bit bit/s Bd "
+    " kWh/m3 m3/kWh l/kWh g/kWh kg/kWh "
+)
 
-
-def symbols():
-    """All of them."""
-    return [word.partition("=")[0] for word in LIST.split()]
-
-
-def ucum_of(unit):
-    """The UCUM code of one of the list."""
-    for word in LIST.split():
-        symbol, _, code = word.partition("=")
-        if symbol == unit:
-            return code or symbol
-    return None
+# What people write for them, without capitals, spaces, dots.
+_OTHERS = (
+    " \u00b0c=degC c=degC celsius=degC \u00b0f=degF \u00b0=deg volt=V volts=V amp=A amps=A ampere=A watt=W "
+    " watts=W \u2126=Ohm \u03c9=Ohm ohms=Ohm m\u00b3=m3 m\u00b3/h=m3/h m\u00b2=m2 percent=% rh=%RH %rh=%RH "
+    " 1/min=rpm sec=s hour=h hours=h liter=l litre=l \u00b5s=us \u00b5a=uA "
+)
 
 
 def mistake(value):
     """What is allowed in place of `value`, or None if it is a unit."""
     if isinstance(value, str) and len(value) <= 16:
-        if not value or value in symbols():
+        if not value or (" " not in value and " %s " % value in LIST):
             return None
-        if value[: len(PREFIX)] == PREFIX and len(value) > len(PREFIX) and min(value) >= " ":
+        if value[:2] == PREFIX and len(value) > 2 and min(value) >= " ":
             return None
         close = _alike(value)
         return "a unit of gateway/units.py%s, or any after %s" % (close and " as %s" % close, PREFIX)
@@ -56,49 +49,20 @@ def mistake(value):
 def _alike(value):
     # Names that people write, then what differs in capitals, spaces or dots only, then a typing mistake.
     plain = _plain(value)
-    known = _OTHERS.get(plain)
-    if known:
-        return known
-    found = [symbol for symbol in symbols() if _plain(symbol) == plain]
-    if not found and len(value) > 2:
+    at = _OTHERS.find(" %s=" % plain)
+    if at >= 0:
+        at += len(plain) + 2
+        return _OTHERS[at : _OTHERS.index(" ", at)]
+    symbols = LIST.split()
+    for symbol in symbols:
+        if _plain(symbol) == plain:
+            return symbol
+    if len(value) > 2:
         from console.keys import nearest
 
-        found = [nearest(value, symbols()) or ""]
-    return found[0] if found else ""
+        return nearest(value, symbols) or ""
+    return ""
 
 
 def _plain(text):
     return "".join([c for c in text.lower() if c not in " .*^_"])
-
-
-_OTHERS = {
-    "\u00b0c": "degC",
-    "c": "degC",
-    "celsius": "degC",
-    "\u00b0f": "degF",
-    "\u00b0": "deg",
-    "volt": "V",
-    "volts": "V",
-    "amp": "A",
-    "amps": "A",
-    "ampere": "A",
-    "watt": "W",
-    "watts": "W",
-    "\u2126": "Ohm",
-    "\u03c9": "Ohm",
-    "ohms": "Ohm",
-    "m\u00b3": "m3",
-    "m\u00b3/h": "m3/h",
-    "m\u00b2": "m2",
-    "percent": "%",
-    "rh": "%RH",
-    "%rh": "%RH",
-    "1/min": "rpm",
-    "sec": "s",
-    "hour": "h",
-    "hours": "h",
-    "liter": "l",
-    "litre": "l",
-    "\u00b5s": "us",
-    "\u00b5a": "uA",
-}

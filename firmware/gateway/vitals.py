@@ -94,6 +94,7 @@ def report(gateway):
             ("strays", session.strays),
         )
     )
+    yield ',"net":{"signal_dbm":%s}' % json.dumps(gateway.link and gateway.link.signal_dbm())
     reader = gateway.reader
     if reader:
         yield (
@@ -107,7 +108,7 @@ def report(gateway):
                 ("cut", reader.cut),
             )
         )
-    yield "}"
+    yield ',"suppressed":%d}' % gateway.edge.suppressed if gateway.edge else "}"
 
 
 def unit(bus, i):

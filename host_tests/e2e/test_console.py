@@ -15,53 +15,9 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from virtual_box import VirtualBox
+from console_box import END, ConsoleBox
 
 from fieldgate.broker import Broker
-
-END = re.compile(r"(?:^|\n)(OK|ERR \d+ [^\r\n]*)\r\n> $")
-
-
-class ConsoleBox(VirtualBox):
-    """A virtual box whose standard input and output are a terminal of 24 x 80."""
-
-    terminal: pexpect.spawn
-
-    def start_firmware(self) -> None:
-        if not (self.box / "ot.json").exists():
-            self.write_configuration()
-        # A chip that is reset starts again; the virtual board asks for that with status 6.
-        again = 'while "$@"; [ $? -eq 6 ]; do :; done'
-        self.terminal = pexpect.spawn(
-            "sh", ["-c", again, "sh", *self.command()], cwd=str(self.box), env=self.environment(), timeout=30,
-            encoding="latin-1", dimensions=(24, 80),
-        )  # fmt: skip
-        self.log.touch()
-        self.terminal.logfile_read = self.log.open("a", buffering=1)
-        self.terminal.delaybeforesend = None
-        self.terminal.expect("records to publish")
-        self.knock()
-
-    def knock(self) -> None:
-        """Enter, as a technician does first; what the start prints is out by then, so that it meets no answer."""
-        self.terminal.expect(r"uplink: [^\r\n]* connected\r\n")
-        self.terminal.send("\r")
-        self.terminal.expect(r"\r\n> $")
-
-    def type(self, line: str, end: str = "\r", seconds: float = 30) -> str:
-        """The answer to a line, without the line itself and the prompt."""
-        self.terminal.send(line)
-        self.terminal.send(end)
-        self.terminal.expect(END, timeout=seconds)
-        text = str(self.terminal.before) + str(self.terminal.match.group(0))
-        text = text.replace("\r", "").removesuffix("> ")
-        _, echo, answer = text.rpartition(line + "\n")  # what the gateway prints may stand before the line
-        return answer if echo else text.partition("\n")[2]
-
-    def pull_the_plug(self) -> None:
-        self.terminal.kill(9)
-        self.terminal.wait()
-        self.terminal.close()
 
 
 @pytest.fixture
@@ -83,7 +39,7 @@ def test_looking(box: ConsoleBox) -> None:
     assert re.search(r"meter\.voltage +2\d\d", box.type("watch meter.voltage 2"))
     assert "box fg-0001" in box.type("about")
     assert "ERR 1 unknown verb frob: type help" in box.type("frob")
-    assert "ERR 1 s may be scan set show status" in box.type("s")
+    assert "ERR 1 s may be scan set setup show status" in box.type("s")
     assert "example: commit 2" in box.type("commit ?")
     box.fault("dead_unit", unit=1)
     box.wait(lambda: "!! unit meter (1): silent" in box.type("status"), "the silent unit is shown")

@@ -77,6 +77,7 @@ def make_project(root: Path) -> None:
     for place in (
         "firmware/ports/__init__.py",
         "firmware/ports/stdio.py",
+        "firmware/ports/prompt.py",
         "firmware/boot.py",
         "firmware/main.py",
         "firmware/wiring.py",
@@ -100,7 +101,8 @@ def test_a_tree_holds_its_own_port_only_and_nothing_stale(project: Path) -> None
     built = device_build.build("pico")
     assert set(built.sizes_bytes) == {
         "board.py", "boot.py", "main.py", "gateway/__init__.mpy", "modbus/__init__.mpy", "modbus/crc.mpy",
-        "ports/__init__.mpy", "ports/stdio.mpy", "ports/rp2/flash.mpy", "wiring.mpy", "umqtt/simple.mpy",
+        "ports/__init__.mpy", "ports/prompt.mpy", "ports/stdio.mpy", "ports/rp2/flash.mpy", "wiring.mpy",
+        "umqtt/simple.mpy",
         "umodbus/__init__.mpy", "umodbus/version.mpy", "umodbus/const.mpy", "umodbus/typing.mpy",
         "umodbus/functions.mpy",
     }  # fmt: skip

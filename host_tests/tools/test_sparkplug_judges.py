@@ -27,6 +27,15 @@ WORDS = [0, 1, 127, 128, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFF
 FLOATS = [0x43661999, 0x00000001, 0x80000000, 0x7F7FFFFF, 0x7F800000, 0xC2C80000]
 
 
+LONGS = [1 << 32, (1 << 53) + 1, 1 << 63, (1 << 64) - 1, 0x0123456789ABCDEF, 0xFFFFFFFF00000000]
+DOUBLES = [0x406CC33333333333, 1, 0x7FEFFFFFFFFFFFFF, 0xC012000000000000, 0x7FF0000000000000]
+
+
+def packed(datatype: int, word: int) -> bytes:
+    wide = datatype in (spb.UINT64, spb.DOUBLE) or word >> 32
+    return struct.pack(">Q" if wide else ">I", word)
+
+
 def signed(word: int) -> int:
     return word - (1 << 32) if word >> 31 else word
 
@@ -36,6 +45,9 @@ def cases() -> list[tuple[int, int, object]]:
     found: list[tuple[int, int, object]] = [(spb.INT32, word, signed(word)) for word in WORDS]
     found += [(spb.INT64, word, word) for word in WORDS]
     found += [(spb.UINT16, word, word) for word in WORDS if word < 65536]
+    for word in LONGS:
+        found += [(spb.UINT64, word, word), (spb.INT64, word, word - (word >> 63 << 64))]
+    found += [(spb.DOUBLE, word, struct.unpack(">d", struct.pack(">Q", word))[0]) for word in DOUBLES]
     found += [(spb.FLOAT, word, struct.unpack(">f", struct.pack(">I", word))[0]) for word in FLOATS]
     return found + [(spb.BOOLEAN, 0, False), (spb.BOOLEAN, 1, True)]
 
@@ -45,7 +57,7 @@ def data_message(historical: bool) -> bytes:
     writer.begin(split(UTC_MS))
     bad = spb.property_set([("Quality", spb.number_property(0)), ("quality_code", spb.number_property(18))])
     for alias, (datatype, word, _) in enumerate(cases(), 1):
-        writer.metric(None, 256 * alias, split(UTC_MS - alias), datatype, struct.pack(">I", word), historical)
+        writer.metric(None, 256 * alias, split(UTC_MS - alias), datatype, packed(datatype, word), historical)
     writer.metric(None, 9, split(UTC_MS), spb.INT32, None, historical, bad)
     return bytes(writer.finish(200))
 
@@ -55,7 +67,7 @@ def birth_message() -> bytes:
     writer.begin(split(UTC_MS))
     told = [("engUnit", spb.text_property("°C")), ("scale", spb.text_property("0.1"))]
     for alias, (datatype, word, _) in enumerate(cases(), 1):
-        writer.metric(f"point {alias}", 256 * alias, split(UTC_MS), datatype, struct.pack(">I", word), False,
+        writer.metric(f"point {alias}", 256 * alias, split(UTC_MS), datatype, packed(datatype, word), False,
                       spb.property_set(told))  # fmt: skip
     writer.metric("text", 3, split(UTC_MS), spb.STRING, "größe")
     return bytes(writer.finish(1))
@@ -98,7 +110,9 @@ def test_both_by_tahu_and_by_our_reader() -> None:
         for theirs, metric in zip(top["metrics"], ours["metrics"], strict=True):
             for key in ("name", "alias", "timestamp", "datatype", "historical", "null", "properties"):
                 assert theirs[key] == metric[key], key
-            if theirs["field"] == "float_value":
+            if theirs["field"] == "double_value":
+                assert struct.unpack(">Q", struct.pack(">d", theirs["value"]))[0] == metric["value"]
+            elif theirs["field"] == "float_value":
                 assert struct.unpack(">I", struct.pack(">f", theirs["value"]))[0] == metric["value"]
             else:
                 assert theirs["value"] == metric["value"]
@@ -125,15 +139,18 @@ def test_both_by_npm(tmp_path: Path) -> None:
     modules = str(tmp_path / "node_modules")
     data, birth = by(["node", str(FAKES / "npm_reader.js")], payloads, NODE_PATH=modules)
     assert str(data["timestamp"]) == str(UTC_MS) and str(data["seq"]) == "200"
-    names = {spb.INT32: "Int32", spb.INT64: "Int64", spb.UINT16: "UInt16", spb.FLOAT: "Float", spb.BOOLEAN: "Boolean"}
+    names = {spb.INT32: "Int32", spb.INT64: "Int64", spb.UINT16: "UInt16", spb.UINT64: "UInt64", spb.FLOAT: "Float",
+             spb.DOUBLE: "Double", spb.BOOLEAN: "Boolean"}  # fmt: skip
     for top in (data, birth):
         for (datatype, _, value), metric in zip(cases(), top["metrics"], strict=False):
             assert metric["type"] == names[datatype]
             if isinstance(value, float) and value in (float("inf"), float("-inf")):
                 assert metric["value"] is None  # JSON
+            elif datatype == spb.DOUBLE:
+                assert float(metric["value"]) == value
             elif isinstance(value, float):
                 assert struct.pack(">f", float(metric["value"])) == struct.pack(">f", value)
-            elif datatype == spb.INT64:
+            elif datatype in (spb.INT64, spb.UINT64):
                 assert str(metric["value"]) == str(value)
             else:
                 assert metric["value"] == value

@@ -110,7 +110,7 @@ def read_board(name: str) -> Board:
     if port == "linux":
         return Board(name, port, HOST_ARCHITECTURES.get(platform.machine()))
     network = data.get("NET", {}).get("kind", "")
-    shared = ("stdio.py", *SHARED.get(network, ()))
+    shared = ("stdio.py", "prompt.py", *SHARED.get(network, ()))
     if "spi_nor" in data.get("FLASH", {}):
         shared += ("spi_nor.py",)
     return Board(name, port, machine_code(name) or ARCHITECTURES[port], shared, network)

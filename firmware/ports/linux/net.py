@@ -1,11 +1,12 @@
 """Network port of the virtual board: the network seam over the Unix port's non-blocking sockets.
 
 Promises: no call blocks; nothing is resolved here (numeric IPv4 and "localhost"; names are uplink.resolver's
-business); one write hands over one packet at once (TCP_NODELAY). Cutting, delaying and stalling is done by a proxy in
-the tests, not by this file.
+business); one write hands over one packet at once (TCP_NODELAY). With FIELDGATE_NET in the environment a stand-in
+(`net_faults`) can cut, delay and stall what goes through here.
 """
 
 import errno
+import os
 import select
 import socket
 import sys
@@ -103,22 +104,35 @@ class Datagram:
 
 
 class Net:
-    """The host's network: always up. The arguments are those of the boards' ports; the host knows better."""
+    """The host's network: always up, but for the stand-in's faults. settings, it: those of the boards' ports."""
 
     def __init__(self, settings=None, it=None, clock=None):
-        pass
+        self.link = None
+        path = os.getenv("FIELDGATE_NET")
+        if path and clock:
+            from ports.linux import net_faults
+
+            self._faults = net_faults
+            self.link = net_faults.Link(path, clock)
 
     def up(self):
-        """True: an address is held."""
-        return True
+        """True while an address is held."""
+        return self.link is None or self.link.up()
 
     def connect(self, host, port):
         """Start a TCP connection to a numeric IPv4 address or "localhost". Raises OSError; EINVAL for a name."""
-        return Connection(address_of("127.0.0.1" if host == "localhost" else host, port))
+        address = address_of("127.0.0.1" if host == "localhost" else host, port)
+        if self.link is None:
+            return Connection(address)
+        self.link.check()
+        return self._faults.Connection(self.link, Connection(address))
 
     def datagram(self, host, port):
         """A Datagram for a numeric IPv4 address. Raises OSError."""
-        return Datagram(address_of(host, port))
+        if self.link is None:
+            return Datagram(address_of(host, port))
+        self.link.check()
+        return self._faults.Datagram(self.link, Datagram(address_of(host, port)))
 
     def listen(self, port):
         """A Listener on all addresses of this host. Raises OSError."""

@@ -45,8 +45,8 @@ def delivered_record(deliveries: Iterable[Delivery], store: Store) -> list[summa
     time 0, matches nothing, and is told as invented beside the loss."""
     record = []
     for one in deliveries:
-        if not one.sample.words:
-            continue
+        if not one.sample.words or not one.group.fc:
+            continue  # a failed read, or what the box computed: no unit served it
         group, uptime = one.group, one.sample.uptime_ms
         record.append(
             summary.Delivered(

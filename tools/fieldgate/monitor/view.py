@@ -128,7 +128,8 @@ def _column(store: Store, blocks: Sequence[Block], now_ms: int, width: int, rows
     lines: list[list[Text]] = []
     for block in blocks:
         group = block[0][1].group
-        lines.append([Text(f"{group.unit} ({group.unit_id})", style=_TITLE)] + [Text()] * 4)
+        title = f"{group.unit} ({group.unit_id or 'computed'})"  # unit id 0: the box, see virtual groups
+        lines.append([Text(title, style=_TITLE)] + [Text()] * 4)
         lines += [_row(store, latest, now_ms, narrow) for _, latest in block]
     for line in lines[:rows]:
         table.add_row(*line)
