@@ -5,9 +5,9 @@ import sys
 # What the start loads and running does not need; a later import loads it again.
 _STARTERS = (
     "gateway.start gateway.virtual gateway.schema_store gateway.splits gateway.errors gateway.revisions gateway.config "
-    "gateway.silence gateway.edge_start gateway.edge_rules gateway.edge_groups gateway.edge_files edge.limits "
-    "edge.expression gateway.rules modbus.planner modbus.pdu modbus.adu flashlog.mount flashlog.pinned uplink.defaults "
-    "wiring"
+    "gateway.rules gateway.silence gateway.edge_start gateway.edge_rules gateway.edge_points gateway.edge_groups "
+    "gateway.edge_files edge.limits edge.expression modbus.planner modbus.pdu modbus.adu flashlog.mount "
+    "flashlog.pinned uplink.defaults wiring"
 )
 
 
