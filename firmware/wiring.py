@@ -53,8 +53,9 @@ def load():
         if console:
             return console, None, 0
     halves = config.load(folder, len(board.RS485))
-    unload.unload("gateway.config")
-    unload.unload("gateway.rules")
+    for name in ("config", "rules", "edge_rules", "edge_points"):
+        unload.unload("gateway." + name)
+    unload.unload("edge.expression")
     return halves + (trial_s,)
 
 
