@@ -23,12 +23,17 @@ def hold_prompt():
     return part("prompt").hold(board.WATCHDOG_MS)
 
 
+def make_led():
+    """The status LED, None on a board that has none."""
+    return None if board.LED["pin"] is None else part("led").Led(board.LED["pin"])
+
+
 class Parts:
     """The board's hardware behind the seams of DESIGN.md. Raises OSError or ValueError with one clear line."""
 
     def __init__(self, ot, it):
         self.clock = part("clock").Clock()
-        self.led = part("led").Led(board.LED["pin"])
+        self.led = make_led()
         self.net = part("net").Net(board.NET, it, self.clock)
         self.flash = part("storage").open_flash(board.FLASH)
         rs485 = part("uart_rs485").Rs485
@@ -69,7 +74,7 @@ def blank_box(console):
     return Blank(
         console,
         clock,
-        part("led").Led(board.LED["pin"]),
+        make_led(),
         [rs485(wired, 19200, "8E1") for wired in board.RS485],
         lambda it: part("net").Net(board.NET, it, clock),
         chip.chip_id(),

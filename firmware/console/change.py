@@ -34,8 +34,13 @@ def commit(shell, words):
     if revisions.on_trial():
         raise Refused(verbs.BUSY, "a trial runs: type confirm or rollback first")
     yield from check(shell, [])
-    for line in revisions.changes():
-        shell.need(half_of(line))
+    halves = sorted({half_of(line) for line in revisions.changes()})
+    if len(halves) > 1:
+        from console import people
+
+        yield from people.need_both(shell)
+    for half in halves[: len(halves) & 1]:
+        shell.need(half)
     number = revisions.commit(shell.who(), chain.when(shell), minutes * 60)
     chain.note(shell, "commit of revision %d" % number)
     if revisions.now().state == "first":

@@ -28,7 +28,7 @@ class Restart(Exception):
 class Gateway:
     """The running box.
 
-    parts: what main.py made of the board (clock, flash, net, watchdog, led, ports); plans: one per port.
+    parts: what wiring made of the board (clock, flash, net, watchdog, led, ports); plans: one per port.
     """
 
     def __init__(self, parts, plans, ot, it):
@@ -79,6 +79,8 @@ class Gateway:
         # Watches over the trial of a configuration, and ends the run when a restart is wanted.
         while self._ending is None:
             await sleep_ms(250)
+            if self.lamp:
+                self.lamp.step()
             if self.trial_s and self.uptime.ms() - self.started_ms > self.trial_s * 1000:
                 from gateway import revisions
 
@@ -163,7 +165,6 @@ class Gateway:
 
     def _on_session(self, up, text):
         print("uplink: " + text)
-        self.led.set(up)
         if text.startswith("broker "):  # an event's text is at most 40 bytes: the reason first
             name, reason = text[7:].split(": ", 1)
             text = "%s (%s)" % (reason, name)

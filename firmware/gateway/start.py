@@ -88,7 +88,13 @@ def build(gateway, parts, plans, ot, it):
     """Make `gateway` of its parts; see Gateway. Raises what the flash log raises."""
     clock = parts.clock
     gateway.clock = clock
+    gateway.net = parts.net
+    gateway.lamp = None
     gateway.led = parts.led
+    if parts.led:
+        from gateway.lamp import Lamp  # only where there is an LED
+
+        gateway.lamp = Lamp(parts.led, gateway)
     gateway.console = parts.console
     gateway.rs485 = parts.rs485  # how many ports the board has
     gateway.box = it["box"]

@@ -43,7 +43,32 @@ def test_looking(box: ConsoleBox) -> None:
     assert "example: commit 2" in box.type("commit ?")
     box.fault("dead_unit", unit=1)
     box.wait(lambda: "!! unit meter (1): silent" in box.type("status"), "the silent unit is shown")
-    assert "meter: no answer, the others are fine: check its power" in box.type("bus").replace("\n  ", " ")
+    box.clear()
+    assert box.balance().ok
+
+
+def test_parts_are_tried_and_explained(box: ConsoleBox) -> None:
+    box.wait_samples(20)
+    assert "network: up, the host's" in box.type("net")
+    assert "ERR 6 this box uses no Wi-Fi" in box.type("wifi scan")
+    state = box.type("mqtt")
+    assert "connected" in state and "topics below acme/lyon" in state and "1 connects, 0 failures" in state
+    milliseconds = re.search(r"the broker answers within (\d+) ms", box.type("mqtt test"))
+    assert milliseconds, "no round trip"
+    print(f"REPORT: console `mqtt test`: the broker answers within {milliseconds.group(1)} ms")
+    tried = box.type("test")
+    for part in ("flash: written and read back", "network: up", "broker: answers within", "clock: set", "no loopback"):
+        assert part in tried, tried
+    assert "5 blinks: records were lost" in box.type("led")
+    frames = box.type("bus line1 frames 4")
+    assert frames.count("  > ") == 4 and frames.count("  < ") == 4 and "good" in frames, frames
+    box.fault("dead_unit", unit=1)
+    bad = box.type("bus frames 1 bad")
+    assert re.search(r"meter \(1\): \d+ input registers from \d+: timeout", bad) and "  < nothing" in bad, bad
+    box.wait(lambda: "silent" in box.type("status"), "the silent unit is shown")
+    hint = box.type("bus").replace("\n  ", " ")
+    assert re.search(r"meter: no answer since \d\d:\d\d:\d\d, \d+ tries; others fine: check its power", hint), hint
+    assert len(box.type("status")) < 400
     box.clear()
     assert box.balance().ok
 
@@ -141,7 +166,7 @@ def test_roles(box: ConsoleBox) -> None:
     def say(line: str, *answers: str) -> str:
         box.terminal.send(line + "\r")
         for answer in answers:
-            box.terminal.expect(r"(password|again): $")
+            box.terminal.expect(r"(password|again)( of \w+)?: $")
             box.terminal.send(answer + "\r")
         box.terminal.expect(END)
         return str(box.terminal.match.group(1))
@@ -160,6 +185,17 @@ def test_roles(box: ConsoleBox) -> None:
     assert "long" not in text and len(text.split()) == 4
     assert "long enough" not in box.said()
     assert "the chain is whole" in box.type("audit verify")
+    # What concerns both halves asks for both passwords.
+    assert say("password it", "also long enough", "also long enough") == "OK"
+    assert say("login it", "also long enough") == "OK" and say("set place.site lyons") == "OK"
+    assert say("login ot", "long enough") == "OK"
+    assert "ERR 3 wrong password" in say("commit", "long enough")
+    assert say("discard") == "OK"
+    # A locked console shows nothing to who has not logged in.
+    assert say("lock") == "OK"
+    assert "ERR 3 the console is locked" in say("status")
+    assert say("login ot", "long enough") == "OK" and say("status") == "OK"
+    assert say("lock off") == "OK" and say("logout") == "OK" and say("status") == "OK"
     lines = (box.box / "config" / "audit").read_text().replace("refused login", "login", 1)
     (box.box / "config" / "audit").write_text(lines)
     assert "ERR 4 line" in box.type("audit verify")
