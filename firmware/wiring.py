@@ -44,6 +44,8 @@ def load():
     halves = config.load(folder, len(board.RS485))
     unload.unload("gateway.config")
     unload.unload("gateway.rules")
+    unload.unload("gateway.machine_rules")
+    unload.unload("production.texts")
     return halves + (trial_s,)
 
 

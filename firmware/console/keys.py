@@ -47,6 +47,9 @@ def find(text):
         if kind == "or_null":
             rule = (rule[0][1], rule[1])
             kind = rule[0][0]
+        if kind == "machine":
+            rule = (rules.machine(), rule[1])
+            kind = rule[0][0]
         if kind == "map":
             close = None if word in rule[0][1] else nearest(word, rule[0][1])
             rule, steps = _in_map(rule[0][1], word)

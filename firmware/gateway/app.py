@@ -53,6 +53,8 @@ class Gateway:
         sleep_ms = asyncio.sleep_ms
         tasks = [bus.run(sleep_ms) for bus in self.buses]
         tasks += [self.keeper.run(sleep_ms), self._uplink(sleep_ms), self.reports.run(sleep_ms), self._change(sleep_ms)]
+        if self.production:
+            tasks.append(self.production.run(sleep_ms, self._room))
         if self.timekeeper:
             tasks.append(self._keep_time(sleep_ms))
         if self.console:
@@ -84,6 +86,8 @@ class Gateway:
             if bus.supervision:
                 bus.supervision.planned(PAUSE_BOUNDS_MS[PAUSE_HOLD])  # a start takes seconds
         await sleep_ms(300)  # the console's last line
+        if self.production:
+            self.production.close()
         await self.keeper.write_all(sleep_ms)
         raise Restart
 
@@ -133,6 +137,8 @@ class Gateway:
 
     def _on_result(self, read, quality, ticks_ms, data, nbytes):
         self.recorder.sample(read.group, quality, ticks_ms, data, nbytes)
+        if self.production:
+            self.production.sample(read.group, quality, ticks_ms, data, nbytes)
         if self.latest:
             self.latest.note(read.group, quality, ticks_ms, data, nbytes)
         if self.tap:
@@ -173,6 +179,10 @@ class Gateway:
 
         splits.store(self.plans, self._stored)
         self._stored = self.schema
+        if self.production:
+            from gateway import machine_start
+
+            machine_start.rebuild(self.production, self.schema)
         unload.starters()
         if self.latest:
             self.latest.describe(schemas.lines(self.schema))

@@ -105,6 +105,10 @@ def check_ot(ot, ports):
             _no_repeat(errors, {}, unit["points"], unit_path, "name")
             for p, point in enumerate(unit["points"]):
                 _check_point(errors, "%s[%d]" % (unit_path, p), point, unit)
+    if not errors and ot["machine"]:
+        from gateway import machine_rules
+
+        errors = machine_rules.check(ot)
     return errors
 
 

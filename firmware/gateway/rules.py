@@ -8,6 +8,7 @@ A rule is a tuple; its first item names the kind:
   ("int", low, high)  ("number",)  ("text", max_chars)  ("name", max_chars)
   ("topic", max_chars)  ("one", allowed values)  ("list", rule, min, max)
   ("map", {key: (rule, default)})  ("or_null", rule)  ("ipv4",)
+  ("machine",): the rule lies in gateway.machine_rules, which is loaded for it
 """
 
 REQUIRED = object()
@@ -77,6 +78,8 @@ OT = (
         "owner": (("text", 32), REQUIRED),
         "revision": (("int", 0, 1000000000), REQUIRED),
         "buses": (("list", _BUS, 1, 2), REQUIRED),
+        "machine": (("or_null", ("machine",)), None),  # see lib/production
+        "attribution": (("one", (False, True)), False),  # whose fault it is: gateway.faults
     },
 )
 
@@ -184,10 +187,19 @@ def check(value, rule, path, errors):
         return _check_list(value, rule, path, errors)
     if kind == "or_null":
         return None if value is None else check(value, rule[1], path, errors)
+    if kind == "machine":
+        return check(value, machine(), path, errors)
     wanted = _mistake(value, rule)
     if wanted:
         errors.append("%s: found %s, allowed %s" % (path, shown(value), wanted))
     return value
+
+
+def machine():
+    """The rule behind ("machine",)."""
+    from gateway import machine_rules
+
+    return machine_rules.MACHINE
 
 
 def shown(value):

@@ -5,7 +5,8 @@ import sys
 # What the start loads and running does not need; a later import loads it again.
 _STARTERS = (
     "gateway.start gateway.virtual gateway.schema_store gateway.splits gateway.errors gateway.revisions gateway.config "
-    "gateway.rules modbus.planner modbus.pdu modbus.adu flashlog.mount flashlog.pinned uplink.defaults wiring"
+    "gateway.rules gateway.machine_rules gateway.machine_start production.layout production.texts production.restore "
+    "flashlog.tail modbus.planner modbus.pdu modbus.adu flashlog.mount flashlog.pinned uplink.defaults wiring"
 )
 
 

@@ -14,11 +14,16 @@ BUS = "box"
 MAX_VIRTUAL = 16  # leaves each of two buses 120 numbers: 100 reads and 10 splits of them
 
 
-def wanted(_ot):
+def wanted(ot):
     """[(unit name, period_ms, points)] of the groups that a checked OT half asks for, always in the same order.
 
     points: as in ot.json; `address` is the register within the group."""
-    return []
+    found = []
+    if ot.get("machine"):
+        from production import layout  # only where it is configured
+
+        found += [(name, ot["machine"]["checkpoint_s"] * 1000, points) for name, points in layout.groups(point)]
+    return found
 
 
 def reads_of(ot):
