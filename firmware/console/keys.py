@@ -47,7 +47,7 @@ def find(text):
         if kind == "or_null":
             rule = (rule[0][1], rule[1])
             kind = rule[0][0]
-        elif kind == "lazy":
+        if kind == "lazy":
             rule = (rules.opened(rule[0]), rule[1])
             kind = rule[0][0]
         if kind == "map":

@@ -59,6 +59,8 @@ class Gateway:
             tasks.append(self.edge.run(sleep_ms))
         if self.reader:
             tasks.append(self.reader.run(self.room, sleep_ms))
+        if self.production:
+            tasks.append(self.production.run(sleep_ms, self.room))
         if self.timekeeper:
             tasks.append(self._keep_time(sleep_ms))
         if self.console:
@@ -92,6 +94,8 @@ class Gateway:
             if bus.supervision:
                 bus.supervision.planned(PAUSE_BOUNDS_MS[PAUSE_HOLD])  # a start takes seconds
         await sleep_ms(300)  # the console's last line
+        if self.production:
+            self.production.close()
         await self.keeper.write_all(sleep_ms)
         raise Restart(self._ending)
 
@@ -145,6 +149,8 @@ class Gateway:
             self.edge.take(group, quality, ticks_ms, data, nbytes)
         else:
             self.recorder.sample(group, quality, ticks_ms, data, nbytes)
+        if self.production:
+            self.production.sample(group, quality, ticks_ms, data, nbytes)
         if self.latest:
             self.latest.note(group, quality, ticks_ms, data, nbytes)
         if self.scada:
@@ -194,6 +200,10 @@ class Gateway:
 
         splits.store(self.plans, self._stored)
         self._stored = self.schema
+        if self.production:
+            from gateway import machine_start
+
+            machine_start.rebuild(self.production, self.schema)
         if self.latest:
             self.latest.describe(schemas.lines(self.schema))
         if self.edge:

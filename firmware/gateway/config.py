@@ -110,6 +110,10 @@ def check_ot(ot, ports):
         from gateway import edge_points, edge_rules
 
         errors = edge_rules.check(ot, edge_points.note_all(ot))
+    if not errors and ot["machine"]:
+        from gateway import machine_rules
+
+        errors = machine_rules.check(ot)
     return errors
 
 

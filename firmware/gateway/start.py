@@ -10,7 +10,7 @@ import random
 from flashlog.log import FlashLog
 from gateway import schema as schemas
 from gateway import schema_store as store
-from gateway import splits, telemetry, virtual
+from gateway import splits, telemetry, unload, virtual
 from gateway.app import below
 from gateway.clock import Uptime
 from gateway.errors import ConfigError
@@ -146,12 +146,19 @@ def build(gateway, parts, plans, ot, it):
     gateway.reset_cause = getattr(parts, "reset_cause", "other")
     gateway.identify = [bus["identify"] for bus in ot["buses"]]
     gateway.reports = Reports(gateway, publish)
+    gateway.production = None
     gateway.buses = []
     gateway.ports = parts.ports
     for plan in plans:
         for read in plan.reads:
             gateway.recorder.know(read)
         plan.forget_points()
+    if ot.get("machine"):
+        from gateway import machine_start  # only where it is configured
+
+        gateway.production = machine_start.build(gateway, ot["machine"], parts.watchdog.feed)
+        for name in ("gateway.machine_start", "production.restore", "production.texts", "flashlog.tail"):
+            unload.unload(name)
     for read in computed:
         gateway.recorder.know(read)
     for port, plan, bus in zip(parts.ports, gateway.plans, ot["buses"]):
