@@ -10,7 +10,7 @@ import random
 from flashlog.log import FlashLog
 from gateway import schema as schemas
 from gateway import schema_store as store
-from gateway import splits, telemetry, unload, virtual
+from gateway import splits, telemetry, virtual
 from gateway.app import below
 from gateway.clock import Uptime
 from gateway.errors import ConfigError
