@@ -58,7 +58,7 @@ class Gateway:
         if self.edge:
             tasks.append(self.edge.run(sleep_ms))
         if self.reader:
-            tasks.append(self.reader.run(self._room, sleep_ms))
+            tasks.append(self.reader.run(self.room, sleep_ms))
         if self.timekeeper:
             tasks.append(self._keep_time(sleep_ms))
         if self.console:
@@ -145,11 +145,11 @@ class Gateway:
             self.recorder.sample(group, quality, ticks_ms, data, nbytes)
         if self.latest:
             self.latest.note(group, quality, ticks_ms, data, nbytes)
+        if self.scada:
+            self.scada.note(group, quality, ticks_ms, data, nbytes)
 
     def _on_result(self, read, quality, ticks_ms, data, nbytes):
         self.sample(read.group, quality, ticks_ms, data, nbytes)
-        if self.scada:
-            self.scada.note(read, quality, ticks_ms, data, nbytes)
         if self.tap:
             self.tap(read, quality, data, nbytes)
 
@@ -181,6 +181,11 @@ class Gateway:
 
         self.schema = splits.schema_of(self.plans, self._stored)
         self.recorder.change_schema(self.schema)
+        if self.scada:
+            for plan in self.plans:
+                for read in plan.reads:
+                    if read.active:
+                        self.scada.know(read)
         self.keeper.schema_to_store = self._store_schema
 
     def _store_schema(self):

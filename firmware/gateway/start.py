@@ -135,7 +135,7 @@ def build(gateway, parts, plans, ot, it):
     if it["modbus_tcp"]:
         from gateway import scada, unload  # only where it is configured
 
-        gateway.scada, gateway.reader = scada.make(gateway, parts.net, it["modbus_tcp"], ot)
+        gateway.scada, gateway.reader = scada.make(gateway, parts.net, it["modbus_tcp"], ot, computed)
         unload.unload("gateway.scada")
     gateway.reset_cause = getattr(parts, "reset_cause", "other")
     gateway.identify = [bus["identify"] for bus in ot["buses"]]

@@ -12,7 +12,7 @@ from gateway.telemetry import FIRMWARE, half
 KEEP_MS = 30000
 # Payload bytes in one telemetry period, whatever is connected: the box, then as many units as fit, in turn.
 BUDGET_BYTES = 3328
-BOX_BYTES = 2816  # longest possible text of the box, with two buses
+BOX_BYTES = 2880  # longest possible text of the box, with two buses
 UNIT_BYTES = 448  # of one unit
 MAX_SILENT = 4  # names of silent units that a bus lists; beyond that it counts
 

@@ -7,6 +7,7 @@ those of one reply that the plant has put on the line.
 from __future__ import annotations
 
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,11 +26,13 @@ class ScadaBox(VirtualBox):
     """A virtual box whose it.json asks for the server; `registers`: read them as pymodbus does."""
 
     def serve(self) -> None:
+        """Start with the server on a free port."""
         with socket.socket() as sock:
             sock.bind((HOST, 0))
             self.tcp_port = int(sock.getsockname()[1])
         self.it["modbus_tcp"] = {"port": self.tcp_port, "allowed": [HOST]}
-        self.it["publish"]["telemetry_s"] = 1
+        doubled = {"name": "doubled", "expression": "drive.output_frequency * 2", "period_ms": 500}
+        self.ot["derived"] = [doubled]
         self.start()
         self.wait_samples(40)
 
@@ -46,11 +49,18 @@ class ScadaBox(VirtualBox):
         return {(*one.stream, one.data) for one in result.served_record(self.folder / "plant")}
 
 
-@pytest.fixture
-def box(tmp_path: Path, start_broker: Callable[..., Broker]) -> Iterator[ScadaBox]:
-    with ScadaBox(tmp_path / "run", start_broker()) as box:
-        box.serve()
-        yield box
+@pytest.fixture(scope="module")
+def box(broker_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScadaBox]:
+    """One box for the tests that leave it as they found it; a start takes seconds."""
+    folder = tmp_path_factory.mktemp("scada")
+    broker = Broker(folder / "broker", None, broker_program)
+    broker.start()
+    try:
+        with ScadaBox(folder / "run", broker) as box:
+            box.serve()
+            yield box
+    finally:
+        broker.close()
 
 
 def read(client: ModbusTcpClient, address: int, count: int, input_registers: bool = False) -> list[int]:
@@ -83,11 +93,13 @@ def test_a_scada_reads_bit_for_bit_what_the_plant_served(box: ScadaBox) -> None:
     tree = box.map()
     client = box.client()
     head = read(client, 0, 16)
-    assert head[:2] == [1, 7] and head[2] << 16 | head[3] == int(tree["mark"], 16)
+    assert head[:2] == [1, 8] and head[2] << 16 | head[3] == int(tree["mark"], 16)
     assert abs((head[6] << 16 | head[7]) - time.time()) < 5 and head[8:] == [0] * 8
     compared: list[tuple[Any, ...]] = []
+    *polled, computed = tree["blocks"]
+    assert computed["unit"] == "derived" and computed["fc"] == 0
     for turn in range(15):
-        for block in tree["blocks"]:
+        for block in polled:
             quality, age_s, *words = read(client, block["register"], block["registers"], turn % 2 == 1)
             assert quality == 0 and age_s <= 5, block
             stream = tuple(block[key] for key in ("unit_id", "fc", "address", "count"))
@@ -98,6 +110,11 @@ def test_a_scada_reads_bit_for_bit_what_the_plant_served(box: ScadaBox) -> None:
     assert seen > 20, "the values have moved"
     assert not set(compared[:1]) <= {(*one[:4], bytes(len(one[4]))) for one in compared}, "and are no zeros"
     print(f"REPORT: modbus tcp: {len(compared)} blocks read, {seen} different, all in the plant's record bit for bit")
+    quality, _, high, low = read(client, computed["register"], computed["registers"])
+    doubled = struct.unpack(">f", struct.pack(">HH", high, low))[0]
+    drive = next(block for block in polled if block["unit"] == "drive")
+    frequencies = {struct.unpack(">H", data[:2])[0] for unit, *_, data in box.served() if unit == drive["unit_id"]}
+    assert quality == 0 and any(abs(doubled - raw * 0.02) < 1e-4 for raw in frequencies), "what the box computes, too"
     beyond = client.read_holding_registers(tree["registers"], count=1, device_id=1)
     assert beyond.isError() and beyond.exception_code == 2
     for refused in (
@@ -162,7 +179,7 @@ def test_bad_clients_hold_nobody_up(box: ScadaBox) -> None:
     for sock in (silent, flood, third, garbage):
         sock.close()
     again = box.client()
-    assert read(again, 1, 1) == [7]
+    assert read(again, 1, 1) == [8]
     again.close()
     balance = box.balance()
     assert balance.ok, balance

@@ -97,9 +97,16 @@ class ImageRig:
     def __init__(self):
         self.clock = Clock(utc_ms=1795312800000)
         self.image = Image(BLOCKS, b"\x12\x34\x56\x78", self.clock, Uptime(self.clock))
+        for read in READS:
+            self.image.know(read)
 
     def sample(self, i, data, quality=GOOD):
-        self.image.note(READS[i], quality, self.clock.ticks_ms(), data, len(data))
+        self.take(READS[i], data, quality)
+
+    def take(self, read, data, quality=GOOD):
+        """A sample of a read that the image may not know yet."""
+        self.image.know(read)
+        self.image.note(read.group, quality, self.clock.ticks_ms(), data, len(data))
 
 
 class Rig(ImageRig):

@@ -15,8 +15,8 @@ def test_samples_allocate_nothing():
     try:
         for _ in range(50):
             for i in range(4):
-                note(READS[i], 0, 12345, data[i], len(data[i]))
-                note(READS[i], 1, 12345, data[i], 0)
+                note(READS[i].group, 0, 12345, data[i], len(data[i]))
+                note(READS[i].group, 1, 12345, data[i], 0)
     finally:
         micropython.heap_unlock()
     assert rig.image.values(16, 1) == [1]

@@ -77,7 +77,7 @@ def test_bits_lie_from_the_lowest_on_wherever_a_read_begins():
             for n in range(first, end):
                 data[(n - first) >> 3] |= bits[n] << ((n - first) & 7)
             read = Read(group, "plc", 2, 3 + first, end - first, 250)
-            rig.image.note(read, 0, rig.clock.ticks_ms(), data, len(data))
+            rig.take(read, data)
         words = block(rig, 2)[2]
         assert [words[n >> 4] >> (n & 15) & 1 for n in range(21)] == bits
         assert words[1] >> 5 == 0
@@ -89,15 +89,15 @@ def test_a_split_read_fills_its_block_part_by_part():
     rig.sample(0, b"", 18)  # exception 2: the read is split
     low, high = Read(9, "meter", 4, 0, 6, 1000), Read(10, "meter", 4, 6, 8, 1000)
     rig.clock.advance_ms(5000)
-    rig.image.note(low, 0, rig.clock.ticks_ms(), bytes([2] * 12), 12)
+    rig.take(low, bytes([2] * 12))
     quality, age_s, words = block(rig, 0)
     assert (quality, age_s) == (18, 5), "the rest is still what it was"
     assert words == [0x0202] * 6 + [0x0101] * 8
-    rig.image.note(high, 0, rig.clock.ticks_ms(), bytes([3] * 16), 16)
+    rig.take(high, bytes([3] * 16))
     assert block(rig, 0) == (0, 0, [0x0202] * 6 + [0x0303] * 8)
-    rig.image.note(high, TIMEOUT, rig.clock.ticks_ms(), b"", 0)
+    rig.take(high, b"", TIMEOUT)
     rig.clock.advance_ms(3000)
-    rig.image.note(low, 0, rig.clock.ticks_ms(), bytes([2] * 12), 12)
+    rig.take(low, bytes([2] * 12))
     assert block(rig, 0)[:2] == (TIMEOUT, 3), "one part that fails is seen"
 
 
@@ -108,7 +108,7 @@ def test_a_part_in_the_middle_leaves_what_lies_on_both_sides():
     for group, first, count in ((9, 4, 4), (10, 0, 4), (11, 8, 6)):
         assert block(rig, 0)[1] == 9, "the oldest part counts"
         read = Read(group, "meter", 4, first, count, 1000)
-        rig.image.note(read, 0, rig.clock.ticks_ms(), bytes([group] * 2 * count), 2 * count)
+        rig.take(read, bytes([group] * 2 * count))
     assert block(rig, 0) == (0, 0, [0x0A0A] * 4 + [0x0909] * 4 + [0x0B0B] * 6)
 
 
@@ -119,7 +119,7 @@ def test_a_stranger_changes_nothing():
         Read(60, "meter", 3, 0, 14, 1000), Read(61, "other", 4, 0, 14, 1000), Read(62, "meter", 4, 0, 15, 1000),
         Read(63, "meter", 4, 0, 14, 999), Read(64, "meter", 4, 65535, 1, 1000),
     ):  # fmt: skip
-        rig.image.note(read, 0, rig.clock.ticks_ms(), bytes(2 * read.count), 2 * read.count)
+        rig.take(read, bytes(2 * read.count))
     assert rig.image.values(0, REGISTERS) == before
 
 

@@ -4,7 +4,21 @@ Promises: `note` allocates nothing once a group is known; words are bit for bit 
 shows all bits set, and its quality says why. The map (DESIGN.md) does not move when a read is split while running.
 """
 
-from uplink.points import micropython, ptr8
+import sys
+
+if sys.implementation.name == "micropython":
+    import micropython
+else:
+
+    class micropython:
+        """Stands in for the decorator that only MicroPython has."""
+
+        @staticmethod
+        def viper(function):
+            return function
+
+
+ptr8 = None  # CPython reads it in annotations; in viper it is the compiler's own word
 
 VERSION = 1
 HEAD = 16  # registers before the first block
@@ -18,7 +32,12 @@ SWEEP_MS = 600000
 
 def data_registers(fc, count):
     """Registers that a block's data take: 16 bits to one for coils and discrete inputs."""
-    return (count + 15) // 16 if fc <= 2 else count
+    return (count + 15) // 16 if is_bits(fc) else count
+
+
+def is_bits(fc):
+    """True for coils and discrete inputs; 0 is what the box computes, in registers."""
+    return fc == 1 or fc == 2
 
 
 @micropython.viper
@@ -63,7 +82,7 @@ class Image:
         self._blocks = blocks
         self._starts = []  # first register of each block
         self._parts = []
-        self._groups = {}  # group: (block, part), once known
+        self._groups = {}  # group: (first byte of its block's data, part, bits or 0, bytes of a sample)
         registers = HEAD
         for block in blocks:
             self._starts.append(registers)
@@ -74,7 +93,7 @@ class Image:
         self._swept = clock.ticks_ms()
         for start, block in zip(self._starts, blocks):
             at, end = 2 * (start + OWN), 2 * (start + OWN + data_registers(block[1], block[3]))
-            spare = -block[3] & 15 if block[1] <= 2 else 0
+            spare = -block[3] & 15 if is_bits(block[1]) else 0
             for i in range(at, end):
                 self._data[i] = 255
             if spare:  # bits behind the last coil are 0
@@ -85,25 +104,32 @@ class Image:
         self._put(1, len(blocks))
         self._data[4:8] = mark
 
-    def note(self, read, quality, ticks_ms, data, nbytes):
-        """One poll's outcome. read: modbus.plan.Read; data[0:nbytes]: the reply's data as on the wire."""
-        place = self._groups.get(read.group)
+    def know(self, read):
+        """Tell of a group, before its first sample: a read of the plan, one that was split off, or a virtual group."""
+        if read.group in self._groups:
+            return
+        place = self._find(read)
+        if place:
+            block, part = place
+            bits = read.count if is_bits(read.fc) else 0
+            at = 2 * (self._starts[block] + OWN)
+            self._groups[read.group] = (at, part, bits, (bits + 7) // 8 if bits else 2 * read.count)
+
+    def note(self, group, quality, ticks_ms, data, nbytes):
+        """One poll's outcome, as for the recorder."""
+        place = self._groups.get(group)
         if place is None:
-            place = self._find(read)
-            if place is None:
-                return
-            self._groups[read.group] = place
-        block, part = place
-        part.quality = quality
-        if quality == GOOD and nbytes == ((read.count + 7) // 8 if read.fc <= 2 else 2 * read.count):
+            return
+        at, part, bits, wanted = place
+        if quality == GOOD and nbytes == wanted:
             part.ticks = ticks_ms
             part.known = True
             part.old = False
-            at = 2 * (self._starts[block] + OWN)
-            if read.fc <= 2:
-                _copy_bits(data, read.count, self._data, at, part.first)
+            if bits:
+                _copy_bits(data, bits, self._data, at, part.first)
             else:
-                _copy(data, 2 * read.count, self._data, at + 2 * part.first)
+                _copy(data, nbytes, self._data, at + 2 * part.first)
+        part.quality = quality
 
     def values(self, address, count):
         """The registers address..address+count-1 as a list of ints, or None where there are none."""

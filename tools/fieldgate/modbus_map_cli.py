@@ -39,32 +39,29 @@ def map_of(path: Path) -> dict[str, Any]:
     _, rules = apply.box_rules()
     filled = rules.check(ot, rules.OT, "", [])
     scada, image = box_map()
-    blocks, mark = scada.map_of(filled)
-    units = {unit["name"]: unit for bus in filled["buses"] for unit in bus["units"]}
+    reads = list(scada.reads_of(filled))
+    _, mark = scada.map_of(reads)
     tree: dict[str, Any] = {"format": 1, "mark": mark.hex(), "blocks": []}
     register = image.HEAD
-    for name, fc, address, count, period_ms in blocks:
-        size = image.OWN + image.data_registers(fc, count)
-        block = {"register": register, "registers": size, "unit": name, "unit_id": units[name]["unit_id"]}
-        block |= {"fc": fc, "address": address, "count": count, "period_ms": period_ms}
-        inside = [
-            point
-            for point in units[name]["points"]
-            if point["fc"] == fc and point["period_ms"] == period_ms and 0 <= point["address"] - address < count
-        ]
+    for read in reads:
+        size = image.OWN + image.data_registers(read.fc, read.count)
+        block = {"register": register, "registers": size, "unit": read.unit.name, "unit_id": read.unit.unit_id}
+        block |= {"fc": read.fc, "address": read.address, "count": read.count, "period_ms": read.period_ms}
         data = register + image.OWN
-        block["points"] = [described(point, point["address"] - address, data) for point in inside]
+        block["points"] = [
+            described(point, point["address"] - read.address, data, image.is_bits(read.fc)) for point in read.points
+        ]
         tree["blocks"].append(block)
         register += size
     tree["registers"] = register
     return tree
 
 
-def described(point: dict[str, Any], at: int, data: int) -> dict[str, Any]:
+def described(point: dict[str, Any], at: int, data: int, is_bit: bool) -> dict[str, Any]:
     """A point with the register that it begins in, for bits also which bit."""
     left_out: tuple[str, ...] = ("fc", "address", "period_ms", "priority")
     place: dict[str, Any] = {"name": point["name"], "register": data + at}
-    if point["fc"] <= 2:
+    if is_bit:
         place = {"name": point["name"], "register": data + at // 16, "bit": at % 16}
         left_out += ("order", "scale", "offset")
     return place | {key: value for key, value in point.items() if key not in left_out and key not in place}
@@ -94,14 +91,21 @@ def lines_of(tree: dict[str, Any]) -> list[str]:
     ]
     for block in tree["blocks"]:
         lines.append(
-            f"block of unit {block['unit']} ({block['unit_id']}), fc {block['fc']}, {block['address']}.."
-            f"{block['address'] + block['count'] - 1}, every {block['period_ms']} ms: {block['registers']} registers"
+            f"block of unit {block['unit']} {origin(block)}, every {block['period_ms']} ms: "
+            f"{block['registers']} registers"
         )
         lines.append(f"{block['register']:5}  quality of the last poll, 0 good")
         lines.append(f"{block['register'] + 1:5}  age of the values in s, 65535 never read")
         for point in block["points"]:
             lines.append(f"{point['register']:5}  {point['name']}: {meaning(point)}")
     return lines
+
+
+def origin(block: dict[str, Any]) -> str:
+    if not block["fc"]:
+        return "(the box computes it)"
+    last = block["address"] + block["count"] - 1
+    return f"({block['unit_id']}), fc {block['fc']}, {block['address']}..{last}"
 
 
 def meaning(point: dict[str, Any]) -> str:
