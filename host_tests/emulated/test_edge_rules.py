@@ -35,7 +35,7 @@ def test_cost_of_a_sample_of_ten_points(uf2: Path, files: dict[str, bytes]) -> N
                 mean_us, worst_us, garbage, recorded = (int(word) for word in printed.split())
                 print(
                     f"REPORT: emulated RP2040, 10 x {type_name}, {what}: {mean_us} us (worst {worst_us} us), "
-                    f"{garbage} bytes of garbage, {recorded} of 57 recorded"
+                    f"{garbage} bytes of garbage, {recorded} of 30 recorded"
                 )
             assert worst_us < CYCLE_US  # virtual time: counted in instructions; the last case is all of them
         took_us, garbage, parsed_us = (int(word) for word in pico.run("edge_runs.expression()").split())

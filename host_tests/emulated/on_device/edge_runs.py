@@ -15,7 +15,7 @@ from gateway.edge import Edge
 from gateway.recorder import Recorder
 
 POINTS = 10
-ROUNDS = 60
+ROUNDS = 33
 
 
 class Clock:
