@@ -1,4 +1,4 @@
-"""The rules on the real rp2 firmware: what a sample of ten points costs, garbage included; a parser on a small stack."""
+"""Rules on the real rp2 firmware: what a sample of ten points costs, garbage included; the parser on a small stack."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ def test_cost_of_a_sample_of_ten_points(uf2: Path, files: dict[str, bytes]) -> N
                 )
             assert worst_us < CYCLE_US  # virtual time: counted in instructions; the last case is all of them
         took_us, garbage, parsed_us = (int(word) for word in pico.run("edge_runs.expression()").split())
-        print(f"REPORT: emulated RP2040, expression of ten operations: {took_us} us, {garbage} B, parsed in {parsed_us} us")
+        print(
+            f"REPORT: emulated RP2040, expression of ten operations: {took_us} us, {garbage} bytes of garbage, "
+            f"parsed in {parsed_us} us"
+        )
         assert took_us < CYCLE_US
 
 

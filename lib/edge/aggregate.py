@@ -60,7 +60,8 @@ class Aggregate:
     fractions, for energy; modulus: where a counter wraps, 0: never; gap_ms: longest time that a value holds."""
 
     __slots__ = (
-        "index", "what", "_timed", "_passes", "_adds", "_part", "_scale", "_offset", "_modulus", "gap_ms", "count", "_min", "_max", "_last", "_at",
+        "index", "what", "_timed", "_passes", "_adds", "_part", "_scale", "_offset", "_modulus", "gap_ms", "count",
+        "_min", "_max", "_last", "_at",
         "_held", "_raw", "_covered", "_power", "_sum", "_squares", "_area", "_before", "_increase", "_grew", "_rated",
         "_from",
     )  # fmt: skip

@@ -25,7 +25,8 @@ class Alarm:
     """
 
     __slots__ = (
-        "least", "most", "index", "kind", "name", "limit", "clear", "on_ms", "off_ms", "latching", "state", "known", "acked", "latched",
+        "least", "most", "index", "kind", "name", "limit", "clear", "on_ms", "off_ms", "latching", "state", "known",
+        "acked", "latched",
         "since_ms", "watch", "_waits", "_since", "_last", "_at", "events",
     )  # fmt: skip
 

@@ -32,7 +32,8 @@ _FLIP = 3 if sys.byteorder == "little" else 0
 
 @micropython.viper
 def _put_word(data: ptr8, at: int, flip: int, word: ptr8) -> int:
-    """Copy 4 bytes with `flip` on the places (of an order 0 to 3 byte i is wire byte i ^ order); returns 1 for an infinity or NaN: exponent of ones only."""
+    """Copy 4 bytes with `flip` on the places (of an order 0 to 3 byte i is wire byte i ^ order); returns 1 for an
+    infinity or NaN: exponent of ones only."""
     for i in range(4):
         word[i] = data[at + (i ^ flip)]
     flip = flip ^ int(_FLIP)
