@@ -197,12 +197,12 @@ class Alarms:
         if alarm.state == ACTIVE:
             alarm.since_ms = self._uptime.ms()
         self.changed += 1
-        alarm.events += 1
-        self._events += 1
-        if alarm.events > EVENTS_PER_ALARM or self._events > EVENTS_PER_MIN:
+        if alarm.events >= EVENTS_PER_ALARM or self._events >= EVENTS_PER_MIN:
             self._held += 1
             self.suppressed += 1
             return
+        alarm.events += 1
+        self._events += 1
         self._event(alarm, value)
 
     def acknowledge(self, alarm):
