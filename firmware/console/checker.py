@@ -46,6 +46,9 @@ class _Ot:
     def check(self):
         scan = self._scan
         head, buses = self._head(jsonfile.find(scan, []), "buses", rules.OT, "")
+        self._rules = self._rule_text(head)
+        self._points = {}  # that rules name
+        self._counts = {}  # of rules, by feature
         number = 0
         for bus_place in self._items(buses):
             path = "buses[%d]" % number
@@ -55,6 +58,8 @@ class _Ot:
             yield None
             yield from self._units(path, number, bus, units)
             number += 1
+        if self._rules is not None and not self._errors:
+            self._check_rules(head)
         if not number:
             self._say("buses: found a list of 0, allowed a list of 1..2")
         if head and not self._errors:
@@ -62,6 +67,25 @@ class _Ot:
             if self._sectors:
                 blocks = min(self._records, 86400)  # one a second
                 self._costs.append("at most " + outlook(self._sectors, self._bytes + 32 * blocks))
+            from gateway import edge_cost
+
+            self._costs.extend(edge_cost.lines(self._counts))
+
+    def _rule_text(self, head):
+        """Where rules name points, None without rules."""
+        if not [key for key in ("derived", "aggregates", "alarms", "anomaly") if head.get(key)]:
+            return None
+        from gateway import edge_points
+
+        return edge_points.mentioned(head)
+
+    def _check_rules(self, head):
+        from gateway import edge_points, edge_rules
+
+        for line in edge_rules.check(head, self._points):
+            self._say(line)
+        for key in edge_points.SECTIONS:
+            self._counts[key] = len(head.get(key, ()))
 
     def _units(self, path, number, bus, place):
         reads = share = 0
@@ -82,6 +106,7 @@ class _Ot:
                     self._say(line.replace("buses[0].units[0]", unit_path).replace("buses[0]", path))
                 yield None
                 if len(self._errors) == before:
+                    self._note_rules(unit)
                     more, permille = self._cost(bus, unit)
                     reads += more
                     share += permille
@@ -99,6 +124,14 @@ class _Ot:
             self._costs.append(
                 "%s: %d units in %d reads use %d.%d %% of the bus" % ((bus["name"], count, reads) + divmod(share, 10))
             )
+
+    def _note_rules(self, unit):
+        banded = sum(["deadband" in point or "deadband_percent" in point for point in unit["points"]])
+        self._counts["deadband"] = self._counts.get("deadband", 0) + banded
+        if self._rules is not None:
+            from gateway import edge_points
+
+            edge_points.note(self._points, unit, self._rules)
 
     def _cost(self, bus, unit):
         """(reads, permille of the bus) of one unit."""
