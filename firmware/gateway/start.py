@@ -137,11 +137,11 @@ def build(gateway, parts, plans, ot, it):
         from gateway import edge_start  # only where it is configured
 
         gateway.edge = edge_start.make(gateway, ot)
-    gateway.scada = gateway.reader = None  # who is told of polls for SCADA, and who serves them
+    gateway.scada = gateway.reader = None  # for a SCADA: what is told of samples, who serves them (gateway.scada_task)
     if it["modbus_tcp"]:
         from gateway import scada, unload  # only where it is configured
 
-        gateway.scada, gateway.reader = scada.make(gateway, parts.net, it["modbus_tcp"], ot, computed)
+        gateway.reader = scada.wanted(gateway, parts.net, it["modbus_tcp"], ot, computed)
         unload.unload("gateway.scada")
     gateway.reset_cause = getattr(parts, "reset_cause", "other")
     gateway.identify = [bus["identify"] for bus in ot["buses"]]

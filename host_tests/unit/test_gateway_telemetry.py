@@ -85,6 +85,7 @@ class Box:
             setattr(self.session, name, LARGEST)
         self.edge = numbers("suppressed")
         self.edge.alarms = None
+        self.scada = True
         self.reader = numbers("connects", "requests", "exceptions", "refused", "cut")
         self.publisher = Things(notice=None)
         self.link = Things(signal_dbm=lambda: -127)

@@ -110,10 +110,11 @@ class Image:
             return
         place = self._find(read)
         if place:
-            block, part = place
-            bits = read.count if is_bits(read.fc) else 0
-            at = 2 * (self._starts[block] + OWN)
-            self._groups[read.group] = (at, part, bits, (bits + 7) // 8 if bits else 2 * read.count)
+            self._know(read.group, *place)
+
+    def place(self, group, block):
+        """Tell which group it is whose samples fill block number `block` whole."""
+        self._know(group, block, self._parts[block][0])
 
     def note(self, group, quality, ticks_ms, data, nbytes):
         """One poll's outcome, as for the recorder."""
@@ -161,6 +162,12 @@ class Image:
         for parts in self._parts:
             for part in parts:
                 self._age_s(part, now)
+
+    def _know(self, group, block, part):
+        count = part.end - part.first
+        bits = count if is_bits(self._blocks[block][1]) else 0
+        at = 2 * (self._starts[block] + OWN)
+        self._groups[group] = (at, part, bits, (bits + 7) // 8 if bits else 2 * count)
 
     def _find(self, read):
         # The block that holds the read: its own, or the one of the read that it was split from.
