@@ -22,6 +22,7 @@ from modbus import pdu
 from modbus.line import Line
 from modbus.plan import MAX_GROUPS, Plan
 from modbus.planner import PlanError
+from uplink.points import KINDS
 from uplink.session import Session
 
 GROUPS_PER_BUS = 128  # group numbers are one byte, and two buses share them
@@ -114,6 +115,8 @@ def build(gateway, parts, plans, ot, it):
     for plan in plans:
         for read in plan.reads:
             gateway.recorder.know(read)
+            if any([point["type"] not in KINDS or "bit" in point or "bits" in point for point in read.points]):
+                from points import parts  # noqa: F401  (the publisher's; loaded now instead of between polls)
         plan.forget_points()
     for port, plan, bus in zip(parts.ports, gateway.plans, ot["buses"]):
         gateway.buses.append(_make_bus(gateway, port, plan, bus["mode"]))
