@@ -22,6 +22,7 @@ from modbus import pdu
 from modbus.line import Line
 from modbus.plan import MAX_GROUPS, Plan
 from modbus.planner import PlanError
+from uplink.points import KINDS
 from uplink.session import Session
 
 SURELY_SHORT = 16  # points whose text, 228 characters at most, fits MAX_META_BYTES in any case
@@ -152,6 +153,8 @@ def build(gateway, parts, plans, ot, it):
     for plan in plans:
         for read in plan.reads:
             gateway.recorder.know(read)
+            if any([point["type"] not in KINDS or "bit" in point or "bits" in point for point in read.points]):
+                from points import parts  # noqa: F401  (the publisher's; loaded now instead of between polls)
         plan.forget_points()
     if ot.get("machine"):
         from gateway import machine_start  # only where it is configured
