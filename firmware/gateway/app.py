@@ -53,6 +53,8 @@ class Gateway:
         sleep_ms = asyncio.sleep_ms
         tasks = [bus.run(sleep_ms) for bus in self.buses]
         tasks += [self.keeper.run(sleep_ms), self._uplink(sleep_ms), self.reports.run(sleep_ms), self._change(sleep_ms)]
+        if self.faults:
+            tasks.append(self.faults.run(sleep_ms, self._room))
         if self.production:
             tasks.append(self.production.run(sleep_ms, self._room))
         if self.timekeeper:
