@@ -61,6 +61,8 @@ class Gateway:
             from gateway import scada_task
 
             tasks.append(scada_task.run(self, sleep_ms))
+        if self.faults:
+            tasks.append(self.faults.run(sleep_ms, self.room))
         if self.production:
             tasks.append(self.production.run(sleep_ms, self.room))
         if self.timekeeper:

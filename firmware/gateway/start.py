@@ -166,6 +166,11 @@ def build(gateway, parts, plans, ot, it):
         gateway.recorder.know(read)
     for port, plan, bus in zip(parts.ports, gateway.plans, ot["buses"]):
         gateway.buses.append(_make_bus(gateway, port, plan, bus["mode"]))
+    gateway.faults = None
+    if ot.get("attribution"):
+        from gateway.faults import FaultWatch  # only where it is configured
+
+        gateway.faults = FaultWatch(gateway)
     gateway.keeper = Keeper(
         clock, gateway.uptime, gateway.buses, log, gateway.recorder, gateway.publisher, parts.watchdog
     )
