@@ -56,9 +56,13 @@ TEXTS = {
         ("set line1.baud 9600", "set line1.+pump.unit_id 7", "set place.site lyon", "set line1.baud ?"),
     ),
     "unset": ("key", "remove a key, so that its default holds, or a whole unit or point", ("unset line1.pump",)),
-    "diff": ("", "what the candidate changes", ("diff",)),
+    "diff": ("", "what the candidate changes, and its effect: bus, flash, bytes a day", ("diff",)),
     "discard": ("", "drop the candidate", ("discard",)),
-    "check": ("", "check the candidate as a whole: mistakes, share of the bus, bytes", ("check",)),
+    "check": (
+        "",
+        "check the candidate as a whole: mistakes, share of the bus, bytes a day, wear, room for outages, memory",
+        ("check",),
+    ),
     "commit": (
         "[minutes]",
         "use the candidate on trial: without confirm the old configuration comes back (10 minutes)",

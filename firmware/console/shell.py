@@ -146,8 +146,13 @@ class Shell:
             raise Refused(verbs.MISSING, "this box has no configuration yet: type setup")
         if not self.role and verb not in verbs.UNLOCKED.split() and revisions.exists(LOCK):
             raise Refused(verbs.LOGIN, "the console is locked: type login ot, it or viewer")
-        module = await self._load(verbs.MODULES[verb], sleep_ms)
-        answer = getattr(module, verb)(self, words[1:])
+        if "--json" in words:
+            words.remove("--json")
+            module = await self._load("asjson", sleep_ms)
+            answer = module.answer(self, verb, words[1:])
+        else:
+            module = await self._load(verbs.MODULES[verb], sleep_ms)
+            answer = getattr(module, verb)(self, words[1:])
         reply = None
         while True:
             try:

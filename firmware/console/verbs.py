@@ -22,7 +22,7 @@ MODULES = {
     "show": "edit",
     "set": "edit",
     "unset": "edit",
-    "diff": "edit",
+    "diff": "change",
     "check": "change",
     "commit": "change",
     "confirm": "change",

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pytest
@@ -71,6 +72,52 @@ def test_parts_are_tried_and_explained(box: ConsoleBox) -> None:
     assert len(box.type("status")) < 400
     box.clear()
     assert box.balance().ok
+
+
+def test_programs_read_json(box: ConsoleBox) -> None:
+    box.wait_samples(20)
+
+    def read(line: str) -> Any:
+        answer = box.type(line)
+        assert answer.endswith("OK\n"), answer
+        return json.loads(answer.removesuffix("OK\n"))
+
+    assert read("status --json")["ok"] is True
+    units = {unit["name"]: unit for unit in read("bus --json")[0]["units"]}
+    assert units["meter"]["state"] == "ok" and units["plc"]["requests"] > 3 and units["plc"]["timeouts"] == 0
+    assert read("about --json")["box"] == "fg-0001" and read("log --json")["dropped"] == 0
+    assert read("show line1.meter.voltage --json") == box.ot["buses"][0]["units"][0]["points"][0]
+    assert "ERR 2 watch has no --json; these have: about audit" in box.type("watch --json")
+    assert "ERR 4 no candidate" in box.type("check --json")
+    box.type("set mqtt.user somebody")
+    box.type("set mqtt.password not-for-everybody")
+    assert read("show mqtt --json")["password"] == "********"
+    checked = read("check --json")
+    assert checked["errors"] == [] and any("MB a day to the broker" in line for line in checked["costs"])
+    assert "not-for-everybody" not in box.type("diff") + box.type("diff --json")
+    assert "OK" in box.type("discard")
+
+
+def test_a_change_shows_what_it_costs_and_what_the_start_would_refuse(box: ConsoleBox) -> None:
+    box.type("set line1.meter.voltage.period_ms 100")
+    effect = box.type("diff")
+    shares = [float(share) for share in re.findall(r"(?:now|then):  ?line1: .* use ([\d.]+) % of the bus", effect)]
+    assert len(shares) == 2 and shares[0] < shares[1], effect
+    assert "MB a day to the broker" in effect and "years of wear" in effect, effect
+    checked = box.type("check")
+    assert re.search(r"memory: columns \d+ KB; \d+ KB are free now", checked.replace("\n  ", " ")), checked
+    # One read of too many long names: the start refuses it, so check must.
+    names = [f"a_name_that_is_32_bytes_long_{i:03d}" for i in range(28)]
+    points = [{"name": name, "fc": 3, "address": i, "type": "uint16"} for i, name in enumerate(names)]
+    for point in points:
+        point.update(unit="x" * 16, scale=0.12345678, offset=-12345678)
+    box.ot["buses"][0]["units"] = [{"name": "long", "unit_id": 9, "max_registers": 100, "points": points}]
+    (box.box / "long.json").write_text(json.dumps(box.ot))
+    box.type("load ot long.json")
+    refused = box.type("check").replace("\n  ", " ")
+    assert re.search(r"long: one read of 28 points needs \d+ bytes of metadata, allowed 4032", refused), refused
+    assert "ERR 4" in box.type("commit")
+    box.type("discard")
 
 
 def test_editing_keys_on_a_terminal(box: ConsoleBox) -> None:
