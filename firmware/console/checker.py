@@ -62,6 +62,8 @@ class _Ot:
         head, buses = self._head(jsonfile.find(scan, []), "buses", rules.OT, "")
         self._rules = self._rule_text(head)
         self._points = {}  # that rules name
+        self._machine = None if self._errors else head.get("machine")
+        self._machine_points = {}  # that its section names
         self._counts = {}  # of rules, by feature
         number = 0
         for bus_place in self._items(buses):
@@ -72,7 +74,7 @@ class _Ot:
             yield None
             yield from self._units(path, number, bus, units)
             number += 1
-        if self._rules is not None and not self._errors:
+        if not self._errors:
             self._check_rules(head)
         if not number:
             self._say("buses: found a list of 0, allowed a list of 1..2")
@@ -94,6 +96,13 @@ class _Ot:
         return edge_points.mentioned(head)
 
     def _check_rules(self, head):
+        if self._machine:
+            from gateway import machine_rules
+
+            for line in machine_rules.check(self._machine, self._machine_points):
+                self._say(line)
+        if self._rules is None:
+            return
         from gateway import edge_points, edge_rules
 
         for line in edge_rules.check(head, self._points):
@@ -146,6 +155,10 @@ class _Ot:
             from gateway import edge_points
 
             edge_points.note(self._points, unit, self._rules)
+        if self._machine:
+            from gateway import machine_rules
+
+            machine_rules.note(self._machine_points, unit, self._machine)
 
     def _cost(self, bus, unit):
         """(reads, permille of the bus) of one unit."""

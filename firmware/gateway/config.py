@@ -110,10 +110,10 @@ def check_ot(ot, ports):
         from gateway import edge_points, edge_rules
 
         errors = edge_rules.check(ot, edge_points.note_all(ot))
-    if not errors and ot["machine"]:
+    if not errors and ot.get("machine"):
         from gateway import machine_rules
 
-        errors = machine_rules.check(ot)
+        errors = machine_rules.check(ot["machine"], machine_rules.note_all(ot))
     return errors
 
 

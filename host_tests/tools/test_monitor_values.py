@@ -36,9 +36,9 @@ def test_float32_text_gives_the_same_bits_again() -> None:
 
 
 def test_float32_text_is_short() -> None:
-    for number, text in ((230.1, "230.1"), (0.1, "0.1"), (50.0, "50"), (-1.5, "-1.5"), (16777216.0, "16777216")):
+    for number, short in ((230.1, "230.1"), (0.1, "0.1"), (50.0, "50"), (-1.5, "-1.5"), (16777216.0, "16777216")):
         single = struct.unpack(">f", struct.pack(">f", number))[0]
-        assert float32_text(single) == text
+        assert float32_text(single) == short
 
 
 def test_word_orders_and_types() -> None:
