@@ -1,4 +1,4 @@
-"""Verbs of identity: login, logout, who, password, audit.
+"""Verbs of identity: login, logout, lock, who, password, audit.
 
 Passwords: 16 bytes of salt, SHA-256 repeated ROUNDS times. A box without the file config/people is open: a new box is
 set up before anybody has a password. Whoever holds the box can read its flash; CONSOLE.md says so.
@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from console import audit_chain as chain
 from console import verbs
-from console.shell import PEOPLE
+from console.shell import LOCK, PEOPLE
 from console.verbs import Ask, Refused
 from gateway import revisions
 
@@ -36,12 +36,12 @@ def _people():
 
 
 def _digest(salt, password, rounds):
-    """Yields None between slices, at last the digest."""
+    """Yields 0 between slices, at last the digest."""
     digest = salt + password.encode()
     for number in range(rounds):
         digest = sha256(digest + salt).digest()
         if number % _SLICE == 0:
-            yield None
+            yield 0
     yield digest
 
 
@@ -96,8 +96,8 @@ def _prove(shell, role, password):
     _set_tries(tries + 1)  # before the look, so that pulling the plug gains nothing
     digest = None
     for digest in _digest(known[0], password, known[1]):
-        if digest is None:
-            yield None
+        if not digest:
+            yield 0
     if not _same(digest, known[2]):
         chain.note(shell, "refused login as %s" % role)
         raise Refused(verbs.LOGIN, "wrong password; the next try waits longer")
@@ -119,11 +119,34 @@ def logout(shell, words):
     yield "logged out"
 
 
+def lock(shell, words):
+    """lock [off]"""
+    if words not in ([], ["off"]):
+        raise Refused(verbs.VALUE, "lock takes off or nothing")
+    if not _people():
+        raise Refused(verbs.LOGIN, "there is no password yet, nobody could unlock it: type password ot")
+    if words:
+        if shell.role not in ("ot", "it"):
+            raise Refused(verbs.LOGIN, "ot or it may end the lock: type login first")
+        if revisions.exists(LOCK):
+            os.remove(LOCK)
+        chain.note(shell, "lock off")
+        yield "whoever is at the console may look again"
+        return
+    with open(LOCK, "w") as file:
+        file.write("locked\n")
+    chain.note(shell, "lock")
+    shell.role = None
+    yield "locked and logged out: until lock off, who has not logged in sees nothing"
+
+
 def who(shell, words):
     """who"""
     roles = [role for role in ROLES if role in _people()]
     yield "logged in: %s" % (shell.role or "nobody")
     yield "roles with a password: %s" % (" ".join(roles) or "none: everybody may change everything")
+    if revisions.exists(LOCK):
+        yield "the console is locked: it shows nothing to who has not logged in"
 
 
 def password(shell, words):
@@ -144,8 +167,8 @@ def set_password(shell, role, first):
     salt = os.urandom(16)
     digest = None
     for digest in _digest(salt, first, ROUNDS):
-        if digest is None:
-            yield None
+        if not digest:
+            yield 0
     people[role] = (salt, ROUNDS, digest)
     if not revisions.exists(revisions.FOLDER):
         os.mkdir(revisions.FOLDER)

@@ -160,7 +160,7 @@ def _wide_values(read):
     """The 32-bit values of a read, as flashlog.columns.plan_of takes them; there are none in coils."""
     values = []
     for point in read.points:
-        if point["type"] in ("uint32", "int32", "float32", "bcd32"):
+        if point["type"].endswith("32"):  # what is stored so loses nothing, whatever it is
             at = 2 * (point["address"] - read.address)
             values.append((at, ORDERS[point["order"]], point["type"] == "float32"))
     return values

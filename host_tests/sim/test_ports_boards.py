@@ -3,6 +3,7 @@
 import errno
 
 from board_modules import (
+    ChipReset,
     FakeNic,
     FakePin,
     FakeSocket,
@@ -181,6 +182,39 @@ def test_a_wrong_key_is_told_and_an_empty_list_never_asks_the_radio():
         net = wifi("esp32", clock, [], {})
         assert join(clock, net, 5000) is None and FakeWLAN.last.attempts == []
         assert "network.wifi" in net.link.text()
+
+
+def test_networks_in_reach_are_listed_strongest_first():
+    for port in ("rp2", "esp32"):
+        with Modules(port, FakeClock()):
+            net = wifi(port, FakeClock(), [], {})
+            assert net.link.networks() == [("plant", -50, False), ("guests", -60, True)]
+
+
+def test_the_prompt_feeds_the_watchdog_for_at_most_15_minutes():
+    for port in ("rp2", "esp32"):
+        clock = FakeClock()
+        with Modules(port, clock):
+            prompt = __import__("ports.%s.prompt" % port, None, None, ("hold",))
+            leave = prompt.hold(8000)
+            with open("prompt.txt") as file:
+                assert file.read(), "boot.py would not know of it after a soft reset"
+            raises(ChipReset, lambda: repr(leave))
+            raises(ChipReset, leave)
+            for _ in range(900):
+                clock.advance_ms(1000)
+                FakeTimer.last.pass_time()
+                FakeWDT.last.look()
+
+            def forget():
+                for _ in range(9):
+                    clock.advance_ms(1000)
+                    FakeTimer.last.pass_time()
+                    FakeWDT.last.look()
+
+            raises(WatchdogBite, forget)
+            prompt.release()
+            assert FakeTimer.last.callback is None
 
 
 def test_a_fixed_address_is_set():

@@ -14,7 +14,7 @@ OT = {
     "buses": [
         {"name": "line1", "port": 1, "baud": 9600, "serial_format": "8N1", "identify": True, "units": [
             {"name": "meter", "unit_id": 1, "functions": [3, 4], "holes": [{"fc": 3, "address": 5, "count": 2}],
-             "points": [{"name": "voltage", "fc": 4, "address": 0, "type": "float32", "scale": 0.1, "unit": "kV a"},
+             "points": [{"name": "voltage", "fc": 4, "address": 0, "type": "float32", "scale": 0.1, "unit": "x:kV a"},
                         {"name": "current", "fc": 4, "address": 2, "type": "float32", "unit": "A"}]},
             {"name": "drive", "unit_id": 3, "points": [{"name": "speed", "fc": 3, "address": 7, "type": "int16"}]}]},
         {"name": "line2", "baud": 4800, "units": [

@@ -280,3 +280,21 @@ def test_a_scale_from_a_register():
         assert scaled(how, register) == ("null", 7), (how, register)
     alone = [{"name": "p", "at": 0, "type": "int16", "scale_from": "s", "scale_as": "exponent"}]
     assert told(alone, b"\x00\x01")[0] == '"p":null'
+
+
+def test_what_a_point_takes():
+    """At most 100 bytes resident per point: its text, its bytes of the sample, its column in the publisher."""
+
+    def taken(**point):
+        described_point = dict({"order": "ABCD", "scale": 1, "offset": 0, "unit": "kWh", "at": 20}, **point)
+        latest = Latest([json.dumps(dict(META, points=[described_point]))])
+        return len(latest._points[0]) + 8 + 8
+
+    plain = taken(name="import_energy_1", type="float32")
+    scaled = taken(name="import_energy_1", type="uint16", scale=0.1)
+    wide = taken(name="import_energy_1", type="uint64", scale=0.001, na=["ff"], low=0, high=100000)
+    named = taken(name="state_of_machine", type="uint16", names={"0": "stopped", "1": "starting", "2": "running",
+                                                                 "3": "idle", "4": "fault"})  # fmt: skip
+    print("REPORT: bytes resident per point with latest: plain %d, scaled %d, 64 bits with limits %d, names %d"
+          % (plain, scaled, wide, named))  # fmt: skip
+    assert plain <= 50 and scaled <= 50 and wide <= 100 and named <= 110

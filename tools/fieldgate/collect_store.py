@@ -18,8 +18,9 @@ from sqlalchemy.engine import Connection, Engine
 
 from fieldgate import collect_tables as tables
 from fieldgate import envelope, points
+from fieldgate.collect_sparkplug import Nodes
+from fieldgate.collect_topics import base_of, node_of
 from fieldgate.monitor.coverage import Coverage
-from fieldgate.monitor.site import base_of
 
 MAX_BOXES = 1000  # base topics taken in one run; anybody can invent one on an open broker
 MAX_WAITING = 10_000  # batches kept until their meta arrives, for each box
@@ -110,6 +111,7 @@ class Collection:
         self.boxes: dict[str, Box] = {}
         self.ignored = 0  # messages of no box, or of a box beyond MAX_BOXES
         self.last_rubbish = ""
+        self.nodes = Nodes(self)
         with engine.begin() as connection:
             for row in connection.execute(select(tables.boxes)):
                 self.boxes[row.base] = self._load(connection, row)
@@ -125,14 +127,17 @@ class Collection:
                 _write_ranges(connection, log_key, coverage)
 
     def _take_one(self, connection: Connection, message: Message, touched: dict[int, Coverage]) -> None:
-        base = base_of(message.topic)
+        node = node_of(message.topic)
+        base = node[0] if node else base_of(message.topic)
         if base is None or (base not in self.boxes and len(self.boxes) >= MAX_BOXES):
             self.ignored += 1
             return
-        box = self.boxes.get(base) or self._new_box(connection, base, message.arrival_ms)
+        box = self.box(connection, base, message.arrival_ms)
         topic = message.topic[len(base) + 1 :]
         try:
-            if topic == "data":
+            if node:
+                self.nodes.take(connection, node, message.payload, message.arrival_ms, touched)
+            elif topic == "data":
                 self._batch(connection, box, message.payload, message.arrival_ms, touched)
             else:
                 self._document(connection, box, topic, message, touched)
@@ -155,7 +160,10 @@ class Collection:
         box.waiting = len(connection.execute(select(waiting.c.id).where(waiting.c.box_id == row.id)).all())
         return box
 
-    def _new_box(self, connection: Connection, base: str, arrival_ms: int) -> Box:
+    def box(self, connection: Connection, base: str, arrival_ms: int) -> Box:
+        """The box of that base topic, a new one if need be."""
+        if base in self.boxes:
+            return self.boxes[base]
         key = _insert(connection, tables.boxes, base=base, first_seen_ms=arrival_ms, last_seen_ms=arrival_ms)
         self.boxes[base] = Box(key, base)
         return self.boxes[base]
@@ -168,15 +176,19 @@ class Collection:
         if topic.startswith("meta/"):
             self._meta(connection, box, document, text, touched)
             return
-        table = tables.documents
-        here = (table.c.box_id == box.key) & (table.c.topic == topic)
-        newer = {"text": text, "arrival_ms": message.arrival_ms}
-        if not connection.execute(update(table).where(here).values(newer)).rowcount:
-            _insert(connection, table, box_id=box.key, topic=topic, **newer)
+        self.document(connection, box, topic, text, message.arrival_ms)
         if topic == "status":
             box.state = str(document["state"])[:16]
             values = {"box": str(document.get("box", ""))[:64], "state": box.state, "last_seen_ms": message.arrival_ms}
             connection.execute(update(tables.boxes).where(tables.boxes.c.id == box.key).values(values))
+
+    def document(self, connection: Connection, box: Box, topic: str, text: str, arrival_ms: int) -> None:
+        """Keep the newest text of a topic."""
+        table = tables.documents
+        here = (table.c.box_id == box.key) & (table.c.topic == topic)
+        newer = {"text": text, "arrival_ms": arrival_ms}
+        if not connection.execute(update(table).where(here).values(newer)).rowcount:
+            _insert(connection, table, box_id=box.key, topic=topic, **newer)
 
     def _meta(
         self, connection: Connection, box: Box, meta: dict[str, Any], text: str, touched: dict[int, Coverage]
@@ -184,14 +196,14 @@ class Collection:
         place = (str(meta["schema"]), int(meta["group"]))
         if place in box.metas:
             return  # a schema's id is the hash of its content: it does not change
+        for point in meta["points"]:
+            points.point_from_meta(point)  # what cannot be decoded later is refused now
         rows = [
             {"position": at, "name": f"{meta['unit']}.{point['name']}"[:128], "type": point["type"],
              "unit": str(point.get("unit", ""))[:32]}
             for at, point in enumerate(meta["points"])
         ]  # fmt: skip
         key = _insert(connection, tables.groups, box_id=box.key, schema_id=place[0], number=place[1], meta=text)
-        for point in meta["points"]:
-            points.point_from_meta(point)  # what cannot be decoded later is refused now
         if rows:
             connection.execute(insert(tables.points), [{"group_id": key, **row} for row in rows])
         box.metas[place] = meta, _point_keys(connection, key)
@@ -210,7 +222,7 @@ class Collection:
                 return
             metas[group] = box.metas[head.schema, group][0]
         batch = envelope.decode(payload, metas)
-        log_key, coverage = self._log(connection, box, batch.log)
+        log_key, coverage = self.log_of(connection, box, batch.log)
         coverage.add(batch.seq, batch.count)
         touched[log_key] = coverage
         boot_key = self._boot(connection, box, log_key, batch)
@@ -243,7 +255,8 @@ class Collection:
                 box.counts["rubbish"] += 1
                 self.last_rubbish = f"{box.base}/data: {error}"
 
-    def _log(self, connection: Connection, box: Box, log: str) -> tuple[int, Coverage]:
+    def log_of(self, connection: Connection, box: Box, log: str) -> tuple[int, Coverage]:
+        """Key and coverage of a box's log, a new one if need be."""
         if log not in box.logs:
             box.logs[log] = _insert(connection, tables.logs, box_id=box.key, log=log, given_up=0), Coverage()
         return box.logs[log]
