@@ -10,14 +10,12 @@ import json
 from console import jsonfile
 from flashlog.layout import outlook
 from gateway import config, revisions, rules
+from gateway.planning import MAX_READS_PER_BUS, SURELY_SHORT
 from gateway.publisher import MAX_META_BYTES
 from modbus import planner
 from modbus.line import Line
 from modbus.plan import MAX_GROUPS, Plan
 
-# As gateway.start has them.
-SURELY_SHORT = 16
-MAX_READS_PER_BUS = 100
 _NO_ITEMS = ("list", ("int", 0, 0), 0, 0)
 _DAY_MS = 86400000
 
