@@ -222,20 +222,17 @@ class Uplink:
     def __init__(self, session):
         self._session = session
         self._failures = session.failures
-        self._acked = session.acked
         self._now = None
 
     def look(self, faults):
         """Tell this round's evidence. A fault ends when a broker has answered, not when it has let us in."""
         session = self._session
-        if session.ready and (session.proven or session.acked != self._acked):
-            self._now = None
-        elif session.last_error and session.failures + (not session.ready) > self._failures:
+        failed, self._failures = session.failures != self._failures, session.failures
+        if session.last_error and (failed or not session.ready):
             found = of_session(session.last_error)
             self._now = found if found[0] else self._now
-        if session.ready and session.proven:
-            self._failures = session.failures
-        self._acked = session.acked
+        elif session.ready and session.proven:
+            self._now = None
         if self._now:
             cause, reason, confidence = self._now
             faults.see(cause, reason, 0, confidence)
