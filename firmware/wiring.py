@@ -18,12 +18,22 @@ def part(name):
     return sys.modules[path]
 
 
+def hold_prompt():
+    """The Python prompt has the box for a while; returns what is to be `exit` there. See the port's prompt.py."""
+    return part("prompt").hold(board.WATCHDOG_MS)
+
+
+def make_led():
+    """The status LED, None on a board that has none."""
+    return None if board.LED["pin"] is None else part("led").Led(board.LED["pin"])
+
+
 class Parts:
     """The board's hardware behind the seams of DESIGN.md. Raises OSError or ValueError with one clear line."""
 
     def __init__(self, ot, it):
         self.clock = part("clock").Clock()
-        self.led = part("led").Led(board.LED["pin"])
+        self.led = make_led()
         self.net = part("net").Net(board.NET, it, self.clock)
         self.flash = part("storage").open_flash(board.FLASH)
         rs485 = part("uart_rs485").Rs485
@@ -35,28 +45,53 @@ class Parts:
 
 
 def load():
-    """Both halves of the configuration and the seconds of their trial; the code that checked them is gone then."""
+    """Both halves of the configuration and the seconds of their trial; the code that checked them is gone then.
+
+    Of a box that has none: its console and twice nothing, if somebody can type there."""
     from gateway import config, revisions, unload
 
     folder, trial_s, line = revisions.start()
     if line:
         print(line)
+    if revisions.blank(folder):
+        console = part("console").open_console()
+        if console:
+            return console, None, 0
     halves = config.load(folder, len(board.RS485))
-    unload.unload("gateway.config")
-    unload.unload("gateway.rules")
-    unload.unload("gateway.machine_rules")
+    for name in ("config", "rules", "edge_rules", "edge_points", "machine_rules"):
+        unload.unload("gateway." + name)
+    unload.unload("edge.expression")
     unload.unload("production.texts")
     return halves + (trial_s,)
 
 
+def blank_box(console):
+    """What runs until the box has a configuration: the console only. The watchdog is not started."""
+    from gateway.blank import Blank
+
+    chip = part("chip")
+    clock = part("clock").Clock()
+    rs485 = part("uart_rs485").Rs485
+    return Blank(
+        console,
+        clock,
+        make_led(),
+        [rs485(wired, 19200, "8E1") for wired in board.RS485],
+        lambda it: part("net").Net(board.NET, it, clock),
+        chip.chip_id(),
+    )
+
+
 def start(make_parts=Parts):
     """(gateway, 0), or (None, exit status): 2 configuration, 3 hardware, 4 flash log; printed lines say what to do."""
-    from gateway import unload
+    from gateway import revisions, unload
 
     chip = part("chip")
     print("box %s, started by %s" % (chip.chip_id(), chip.reset_cause()))  # `fieldgate flash` waits for this line
     try:
         ot, it, trial_s = load()
+        if it is None:
+            return blank_box(ot), 0
         from gateway import start as starter
         from gateway.app import Gateway
 
@@ -64,6 +99,9 @@ def start(make_parts=Parts):
         parts = make_parts(ot, it)
         unload.unload("ports.%s.storage" % board.PORT)
         gateway = Gateway(parts, plans, ot, it)
+        if trial_s < 0:  # the first configuration: it works so far, and there is none to go back to
+            revisions.confirm()
+            trial_s = 0
         gateway.trial_s = trial_s
     except ConfigError as error:
         print(error)

@@ -20,13 +20,15 @@ _SEARCH_BYTES = 36000  # a search takes 20 KB of a board's heap, 26 KB of the vi
 
 
 class Restart(Exception):
-    """The gateway has written everything to flash and is to start again, with the configuration that now counts."""
+    """The gateway has written everything to flash and is to start again, with the configuration that now counts.
+
+    Its argument is True where the Python prompt is wanted instead."""
 
 
 class Gateway:
     """The running box.
 
-    parts: what main.py made of the board (clock, flash, net, watchdog, led, ports); plans: one per port.
+    parts: what wiring made of the board (clock, flash, net, watchdog, led, ports); plans: one per port.
     """
 
     def __init__(self, parts, plans, ot, it):
@@ -53,10 +55,16 @@ class Gateway:
         sleep_ms = asyncio.sleep_ms
         tasks = [bus.run(sleep_ms) for bus in self.buses]
         tasks += [self.keeper.run(sleep_ms), self._uplink(sleep_ms), self.reports.run(sleep_ms), self._change(sleep_ms)]
+        if self.edge:
+            tasks.append(self.edge.run(sleep_ms))
+        if self.reader:
+            from gateway import scada_task
+
+            tasks.append(scada_task.run(self, sleep_ms))
         if self.faults:
-            tasks.append(self.faults.run(sleep_ms, self._room))
+            tasks.append(self.faults.run(sleep_ms, self.room))
         if self.production:
-            tasks.append(self.production.run(sleep_ms, self._room))
+            tasks.append(self.production.run(sleep_ms, self.room))
         if self.timekeeper:
             tasks.append(self._keep_time(sleep_ms))
         if self.console:
@@ -65,9 +73,9 @@ class Gateway:
             tasks.append(door.run(self.console, self, sleep_ms))
         await asyncio.gather(*tasks)
 
-    def restart(self):
-        """End the run in good order soon; what was measured is written first."""
-        self._restarting = True
+    def restart(self, prompt=False):
+        """End the run in good order soon; what was measured is written first. prompt: leave the Python prompt."""
+        self._ending = prompt
 
     def trial_over(self):
         """The configuration in use was confirmed."""
@@ -75,14 +83,16 @@ class Gateway:
 
     async def _change(self, sleep_ms):
         # Watches over the trial of a configuration, and ends the run when a restart is wanted.
-        while not self._restarting:
+        while self._ending is None:
             await sleep_ms(250)
+            if self.lamp:
+                self.lamp.step()
             if self.trial_s and self.uptime.ms() - self.started_ms > self.trial_s * 1000:
                 from gateway import revisions
 
                 if revisions.roll_back("nobody confirmed it in time"):
                     print("config: not confirmed, the configuration before is back")
-                    self._restarting = True
+                    self._ending = False
                 self.trial_s = 0
         for bus in self.buses:
             if bus.supervision:
@@ -91,19 +101,19 @@ class Gateway:
         if self.production:
             self.production.close()
         await self.keeper.write_all(sleep_ms)
-        raise Restart
+        raise Restart(self._ending)
 
     async def _uplink(self, sleep_ms):
         while True:
-            await self._room(sleep_ms)
+            await self.room(sleep_ms)
             busy = self.session.service()
             if busy:
-                await self._room(sleep_ms)
+                await self.room(sleep_ms)
             busy = self.publisher.step() or busy
             await sleep_ms(0 if busy else 10)
 
-    async def _room(self, sleep_ms):
-        # A slice begins where no line needs the loop before it ends. It gets its turn after ROOM_MS anyway.
+    async def room(self, sleep_ms):
+        """Wait for the moment to begin a slice: no line needs the loop before it ends. After ROOM_MS it is anyway."""
         for _ in range(ROOM_MS):
             if self.keeper.free_us() >= SLICE_US:
                 return
@@ -137,12 +147,21 @@ class Gateway:
 
     # Called by the parts
 
-    def _on_result(self, read, quality, ticks_ms, data, nbytes):
-        self.recorder.sample(read.group, quality, ticks_ms, data, nbytes)
+    def sample(self, group, quality, ticks_ms, data, nbytes):
+        """One sample on its way: of a read, or of a virtual group by whoever computes it."""
+        if self.edge:
+            self.edge.take(group, quality, ticks_ms, data, nbytes)
+        else:
+            self.recorder.sample(group, quality, ticks_ms, data, nbytes)
         if self.production:
-            self.production.sample(read.group, quality, ticks_ms, data, nbytes)
+            self.production.sample(group, quality, ticks_ms, data, nbytes)
         if self.latest:
-            self.latest.note(read.group, quality, ticks_ms, data, nbytes)
+            self.latest.note(group, quality, ticks_ms, data, nbytes)
+        if self.scada:
+            self.scada.note(group, quality, ticks_ms, data, nbytes)
+
+    def _on_result(self, read, quality, ticks_ms, data, nbytes):
+        self.sample(read.group, quality, ticks_ms, data, nbytes)
         if self.tap:
             self.tap(read, quality, data, nbytes)
 
@@ -156,7 +175,6 @@ class Gateway:
 
     def _on_session(self, up, text):
         print("uplink: " + text)
-        self.led.set(up)
         if text.startswith("broker "):  # an event's text is at most 40 bytes: the reason first
             name, reason = text[7:].split(": ", 1)
             text = "%s (%s)" % (reason, name)
@@ -174,6 +192,11 @@ class Gateway:
 
         self.schema = splits.schema_of(self.plans, self._stored)
         self.recorder.change_schema(self.schema)
+        if self.scada:
+            for plan in self.plans:
+                for read in plan.reads:
+                    if read.active:
+                        self.scada.know(read)
         self.keeper.schema_to_store = self._store_schema
 
     def _store_schema(self):
@@ -185,9 +208,11 @@ class Gateway:
             from gateway import machine_start
 
             machine_start.rebuild(self.production, self.schema)
-        unload.starters()
         if self.latest:
             self.latest.describe(schemas.lines(self.schema))
+        if self.edge:
+            self.edge.describe(schemas.lines(self.schema))
+        unload.starters()
         self._greet()
 
 

@@ -21,15 +21,15 @@ class Reports:
         self._assets_ms = settings["assets_s"] * 1000
         self._homeassistant = settings["homeassistant"]
         self._discovered = None  # schema that Home Assistant was told of in this session
+        self._alarms_told = 0  # what edge.alarms.changed was when the list was published
         self._unit = 0  # whose turn it is in the telemetry
         self._asked = {}  # (bus, unit id): True, units that were asked who they are
 
     async def run(self, sleep_ms):
         """Until the program ends."""
         clock, session = self._clock, self._gateway.session
-        telemetry_at = latest_at = clock.ticks_ms()
-        assets_at = clock.ticks_add(telemetry_at, FIRST_ASSETS_MS)
-        losses_at = telemetry_at
+        self._telemetry_at = self._latest_at = losses_at = clock.ticks_ms()
+        self._assets_at = clock.ticks_add(losses_at, FIRST_ASSETS_MS)
         connects = 0
         while True:
             await sleep_ms(TICK_MS)
@@ -41,22 +41,33 @@ class Reports:
                 continue
             if session.connects != connects:
                 connects = session.connects
-                telemetry_at = latest_at = now
+                self._telemetry_at = self._latest_at = now
                 self._discovered = None
+                self._alarms_told = 0
                 if self._gateway.latest:
                     self._gateway.latest.refresh()
-            if self._homeassistant and self._discovered != self._gateway._stored:
-                self._discovered = self._gateway._stored
-                await self._discover(sleep_ms)
-            if clock.ticks_diff(now, telemetry_at) >= 0:
-                told = await self._telemetry(sleep_ms)
-                telemetry_at = clock.ticks_add(now, self._telemetry_ms if told else AGAIN_MS)
-            if self._latest_ms and clock.ticks_diff(now, latest_at) >= 0:
-                latest_at = clock.ticks_add(now, self._latest_ms)
-                await self._latest(sleep_ms)
-            if self._assets_ms and clock.ticks_diff(now, assets_at) >= 0:
-                told = await self._assets(sleep_ms)
-                assets_at = clock.ticks_add(now, max(self._assets_ms, LEAST_ASSETS_MS) if told else AGAIN_MS)
+            try:
+                await self._tell(now, sleep_ms)
+            except MemoryError:  # no room for a text now: polling goes on, and it is said a little later
+                await sleep_ms(AGAIN_MS)
+
+    async def _tell(self, now, sleep_ms):
+        """What is due."""
+        clock = self._clock
+        if self._homeassistant and self._discovered != self._gateway._stored:
+            await self._discover(self._gateway._stored, sleep_ms)
+        if clock.ticks_diff(now, self._telemetry_at) >= 0:
+            told = await self._telemetry(sleep_ms)
+            self._telemetry_at = clock.ticks_add(now, self._telemetry_ms if told else AGAIN_MS)
+        edge = self._gateway.edge
+        if edge and edge.alarms and edge.alarms.changed != self._alarms_told:
+            await self._alarms(edge.alarms.changed, sleep_ms)
+        if self._latest_ms and clock.ticks_diff(now, self._latest_at) >= 0:
+            self._latest_at = clock.ticks_add(now, self._latest_ms)
+            await self._latest(sleep_ms)
+        if self._assets_ms and clock.ticks_diff(now, self._assets_at) >= 0:
+            told = await self._assets(sleep_ms)
+            self._assets_at = clock.ticks_add(now, max(self._assets_ms, LEAST_ASSETS_MS) if told else AGAIN_MS)
 
     async def _say(self, topic, pieces, sleep_ms):
         """Make a text and leave it with the publisher; returns its length, 0 when the session has gone meanwhile."""
@@ -81,15 +92,15 @@ class Reports:
             vitals.forget()
         return True
 
-    async def _discover(self, sleep_ms):
+    async def _discover(self, stored, sleep_ms):
         from gateway import homeassistant, schema
 
         gateway = self._gateway
-        for line in schema.lines(self._discovered):
+        for line in schema.lines(stored):
             for topic, pieces in homeassistant.messages(line, gateway.box, gateway.base, self._homeassistant):
                 if not await self._say(topic, pieces, sleep_ms):
-                    self._discovered = None  # again with the next session
-                    return
+                    return  # again with the next session
+        self._discovered = stored
 
     async def _latest(self, sleep_ms):
         latest = self._gateway.latest
@@ -99,6 +110,15 @@ class Reports:
                 return
             if not await self._say(latest.topic(i), latest.pieces(i, self._clock), sleep_ms):
                 return
+
+    async def _alarms(self, changed, sleep_ms):
+        alarm_list = await self._gateway.keeper.load(_alarm_list, sleep_ms)
+        if alarm_list is None:
+            return
+        if await self._say("alarms", alarm_list.report(self._gateway), sleep_ms):
+            self._alarms_told = changed
+        alarm_list.forget()
+        await sleep_ms(1000)  # however fast they change
 
     async def _assets(self, sleep_ms):
         gateway = self._gateway
@@ -116,6 +136,12 @@ def _vitals():
     from gateway import vitals
 
     return vitals
+
+
+def _alarm_list():
+    from gateway import alarm_list
+
+    return alarm_list
 
 
 def _inventory():

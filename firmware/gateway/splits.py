@@ -66,6 +66,10 @@ def _text(plan, read, lines):
             start = read.address - meta["address"]
             if meta["bus"] == plan.line.name and 0 <= start < meta["count"] and meta["period_ms"] == read.period_ms:
                 points = [point for point in meta["points"] if start <= point["at"] < start + read.count]
+                if "deadband" in meta:
+                    from gateway.silence import restore
+
+                    restore(meta, points)
                 for point in points:
                     point["address"] = point["at"] + meta["address"]
                 return schema_store.read_text(plan.line.name, read, points)

@@ -22,9 +22,11 @@ from modbus import pdu
 from modbus.line import Line
 from modbus.plan import MAX_GROUPS, Plan
 from modbus.planner import PlanError
+from uplink.points import KINDS
 from uplink.session import Session
 
 SURELY_SHORT = 16  # points whose text, 228 characters at most, fits MAX_META_BYTES in any case
+USUAL_KEYS = 10  # of a point; one with more has a longer text
 MAX_READS_PER_BUS = 100  # leaves numbers for reads that are split later
 
 
@@ -64,24 +66,42 @@ def group_texts(plans, computed, more_than=0):
     """Yield the canonical text of every group that has more points than that; the virtual ones (`computed`) last."""
     for plan in plans:
         for read in plan.reads:
-            if len(read.points) > more_than:
+            if len(read.points) > more_than or any([len(point) > USUAL_KEYS for point in read.points]):
                 yield store.read_text(plan.line.name, read, read.points)
     for read in computed:
         if len(read.points) > more_than:
             yield store.read_text(virtual.BUS, read, read.points)
 
 
+def edge_wanted(ot):
+    """True if the configuration has a deadband or a rule."""
+    if ot.get("derived") or ot.get("aggregates") or ot.get("alarms") or ot.get("anomaly"):
+        return True
+    for bus in ot["buses"]:
+        for unit in bus["units"]:
+            for point in unit["points"]:
+                if "deadband" in point or "deadband_percent" in point:
+                    return True
+    return False
+
+
 def build(gateway, parts, plans, ot, it):
     """Make `gateway` of its parts; see Gateway. Raises what the flash log raises."""
     clock = parts.clock
     gateway.clock = clock
+    gateway.net = parts.net
+    gateway.lamp = None
     gateway.led = parts.led
+    if parts.led:
+        from gateway.lamp import Lamp  # only where there is an LED
+
+        gateway.lamp = Lamp(parts.led, gateway)
     gateway.console = parts.console
     gateway.rs485 = parts.rs485  # how many ports the board has
     gateway.box = it["box"]
     gateway.tap = None  # called with each result while the console shows them
     gateway.trial_s = 0  # the configuration is on trial for so long, see gateway.revisions
-    gateway._restarting = False
+    gateway._ending = None  # True or False: the run is to end, see Gateway.restart
     gateway.plans = plans
     gateway.halves = tuple([(half["revision"], half["hash"]) for half in (ot, it)])
     gateway.log = log = FlashLog(parts.flash, os.urandom(4))
@@ -99,6 +119,7 @@ def build(gateway, parts, plans, ot, it):
     gateway.who = telemetry.identity(it["box"], gateway.boot, log.log_id)
     base = "/".join([it["place"][part] for part in ("enterprise", "site", "area", "line", "cell", "asset")])
     gateway.base = base
+    gateway.link = parts.net.link
     gateway.timekeeper = None  # where the time is asked for or TLS is used
     gateway.session = _make_session(gateway, parts.net, it, base)
     if publish["payload"] == "sparkplug":
@@ -112,6 +133,17 @@ def build(gateway, parts, plans, ot, it):
         from gateway.latest import Latest  # only where it is configured
 
         gateway.latest = Latest(schemas.lines(gateway.schema))
+    gateway.edge = None
+    if edge_wanted(ot):
+        from gateway import edge_start  # only where it is configured
+
+        gateway.edge = edge_start.make(gateway, ot)
+    gateway.scada = gateway.reader = None  # for a SCADA: what is told of samples, who serves them (gateway.scada_task)
+    if it["modbus_tcp"]:
+        from gateway import scada  # only where it is configured
+
+        gateway.reader = scada.wanted(gateway, parts.net, it["modbus_tcp"], ot, computed)
+        unload.unload("gateway.scada")
     gateway.reset_cause = getattr(parts, "reset_cause", "other")
     gateway.identify = [bus["identify"] for bus in ot["buses"]]
     gateway.reports = Reports(gateway, publish)
@@ -121,6 +153,8 @@ def build(gateway, parts, plans, ot, it):
     for plan in plans:
         for read in plan.reads:
             gateway.recorder.know(read)
+            if any([point["type"] not in KINDS or "bit" in point or "bits" in point for point in read.points]):
+                import points.parts  # noqa: F401  (the publisher's; loaded now instead of between polls)
         plan.forget_points()
     if ot.get("machine"):
         from gateway import machine_start  # only where it is configured

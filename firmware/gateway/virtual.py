@@ -19,6 +19,10 @@ def wanted(ot):
 
     points: as in ot.json; `address` is the register within the group."""
     found = []
+    if ot.get("derived") or ot.get("aggregates"):
+        from gateway import edge_groups  # only where it is configured
+
+        found += edge_groups.groups(ot)
     if ot.get("machine"):
         from production import layout  # only where it is configured
 

@@ -78,9 +78,9 @@ class SparkplugSession(Session):
     def _exchange(self, now):
         busy = super()._exchange(now)
         covered = self._sent - (1 if self._unfinished else 0)
-        if covered and not self._pinging:
+        if covered and not self.pinging:
             self._codec.ping_into(self._control)
-            self._pinging = True
+            self.pinging = True
             self._ping_since = now
             self._covered = covered
             return True
