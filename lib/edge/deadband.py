@@ -78,6 +78,8 @@ class Reports:
                 elif entries[e + 4]:
                     if abs(new - old) * 10000 > entries[e + 4] * abs(old + entries[e + 5]):
                         return True
-                elif abs(new - old) > entries[e + 3]:
-                    return True
+                else:
+                    old = new - old
+                    if old > entries[e + 3] or old < entries[e + 5]:
+                        return True
         return False
