@@ -47,18 +47,30 @@ def run(gateway):
     try:
         asyncio.run(gateway.run())
     except KeyboardInterrupt:
-        print("stopped by the keyboard; what was not in flash yet is lost (at most one block)")
+        print("stopped by the keyboard; " + rescue(gateway))
         return 0
     except Restart as end:
         return PROMPT if end.args[0] else RESTART
     except Exception as error:  # a mistake of ours: one line for the technician, the rest for whoever mends it
+        fate = rescue(gateway)
         with open(CRASH_FILE, "w") as file:
             sys.print_exception(error, file)
         if isinstance(error, MemoryError):
-            print("out of memory: the gateway starts again; what was not in flash yet is lost (at most one block)")
+            print("out of memory: the gateway starts again; " + fate)
             return RESTART
+        print(fate)
         print("internal error: %s: %s (details in %s)" % (type(error).__name__, error, CRASH_FILE))
     return undo(5)
+
+
+def rescue(gateway):
+    """The run has ended unplanned: bring to flash what is still in RAM; returns words that say whether that is safe."""
+    try:
+        from gateway import rescue
+
+        return rescue.keep(gateway)
+    except MemoryError:
+        return "what was not in flash yet is lost (at most one block)"
 
 
 if __name__ == "__main__":

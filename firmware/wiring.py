@@ -58,8 +58,10 @@ def load():
         if console:
             return console, None, 0
     halves = config.load(folder, len(board.RS485))
-    unload.unload("gateway.config")
-    unload.unload("gateway.rules")
+    for name in ("config", "rules", "edge_rules", "edge_points", "machine_rules"):
+        unload.unload("gateway." + name)
+    unload.unload("edge.expression")
+    unload.unload("production.texts")
     return halves + (trial_s,)
 
 

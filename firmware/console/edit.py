@@ -146,23 +146,30 @@ def _insertion(missing, key, name, text):
     if missing.kind == 91:  # a list
         if isinstance(wanted, str) and not (key.new and depth >= key.new - 1):
             raise Refused(verbs.UNKNOWN, "there is no %s: check with show, or type +%s to add it" % (wanted, wanted))
-        item = _nested(key.path[depth + 1 :], text)
+        item = _nested(key.path, depth + 1, text)
         if isinstance(wanted, str):
-            inner = item[1:-1] if item[:1] == "{" else ""
-            item = '{"name": %s%s}' % (json.dumps(wanted), ", " + inner if inner else "")
+            item = _named(wanted, item)
     else:
-        item = "%s: %s" % (json.dumps(wanted), _nested(key.path[depth + 1 :], text))
+        item = "%s: %s" % (json.dumps(wanted), _nested(key.path, depth + 1, text))
     return missing.end, missing.end, item if missing.empty else ", " + item
 
 
-def _nested(path, text):
-    """The JSON text of `path` with the value at its end; lists are begun with one item."""
-    for step in reversed(path):
+def _nested(path, at, text):
+    """The JSON text of `path` from `at` on with the value at its end; lists are begun with one item."""
+    for i in range(len(path) - 1, at - 1, -1):
+        step = path[i]
         if isinstance(step, int):
             text = "[%s]" % text
+        elif path[i - 1] in keys.LISTS:
+            text = "[%s]" % _named(step, text)
         else:
             text = "{%s: %s}" % (json.dumps(step), text)
     return text
+
+
+def _named(name, item):
+    # The item of a list as it is found again: with its name in it.
+    return '{"name": %s%s}' % (json.dumps(name), ", " + item[1:-1] if item[:1] == "{" else "")
 
 
 def unset(shell, words):

@@ -11,7 +11,7 @@ Keys that both halves have (owner, revision) take ot. or it. in front.
 
 from gateway import rules
 
-_LISTS = ("buses", "units", "points")  # their items are found by name without naming the list
+LISTS = ("buses", "units", "points")  # their items are found by name without naming the list
 
 
 class BadKey(Exception):
@@ -47,6 +47,9 @@ def find(text):
         if kind == "or_null":
             rule = (rule[0][1], rule[1])
             kind = rule[0][0]
+        if kind == "lazy":
+            rule = (rules.opened(rule[0]), rule[1])
+            kind = rule[0][0]
         if kind == "map":
             close = None if word in rule[0][1] else nearest(word, rule[0][1])
             rule, steps = _in_map(rule[0][1], word)
@@ -58,7 +61,7 @@ def find(text):
             raise BadKey("%s has nothing inside it" % text[: text.rfind("." + word)])
         if word[:1] == "+" and not new:
             new = len(path)
-    default = None if rule[1] is rules.REQUIRED else rule[1]
+    default = None if rule[1] is rules.REQUIRED or rule[1] is rules.ABSENT else rule[1]
     return Key(half, path, rule[0], default, new, close)
 
 
@@ -78,7 +81,7 @@ def _in_map(keys, word):
     """(rule, default) behind `word` and the steps of the path that lead there."""
     if word in keys:
         return keys[word], [word]
-    for name in _LISTS:
+    for name in LISTS:
         if name in keys:
             return (keys[name][0][1], rules.REQUIRED), [name, _item(word)]
     close = nearest(word, keys)
@@ -132,21 +135,21 @@ def parse(text, rule, key):
         if text in ("null", "none"):
             return None, None
         return parse(text, rule[1], key)
-    if kind in ("map", "list"):
+    if kind in ("map", "list", "lazy"):
         return None, "%s holds other keys: name one of them, or use load" % key
     value = "" if text == '""' else text
     if kind == "one" and not isinstance(rule[1][0], str):
         value = {"true": True, "on": True, "false": False, "off": False}.get(text, text)
         if value is text:
             value = _number(text)
-    elif kind in ("int", "number"):
+    elif kind in ("int", "number", "raw"):
         value = _number(text)
     mistakes = []
     rules.check(value, rule, key, mistakes)
     if not mistakes:
         return value, None
     line = mistakes[0]
-    if kind == "one":
+    if kind in ("one", "type"):
         close = nearest(text, [str(allowed) for allowed in rule[1]])
         if close:
             line += "; did you mean %s?" % close

@@ -17,6 +17,11 @@ TEXTS = {
         ("bus", "bus line1 frames 5", "bus frames 3 bad"),
     ),
     "log": ("", "the flash log: what waits, how full, how worn", ("log",)),
+    "alarms": (
+        "[all | ack name|all | relearn name]",
+        "what wants attention, worst first, or every alarm; acknowledge; let a watch learn anew",
+        ("alarms", "alarms ack overtemp", "alarms relearn pump_current"),
+    ),
     "about": ("", "box, firmware, schema and configuration", ("about",)),
     "time": (
         "[date time]",

@@ -1,9 +1,9 @@
 """Names of the verbs and the module that answers each; what they do and how stands in `console.manual`.
 
 A verb is a generator function of its module, named as the verb: `verb(shell, words)` yields lines of text, None to
-wait a moment (a number: so many ms), an Ask to read a line, or a function that is called in a pause of the bus: its
-result comes back from the yield, None where there was no memory. It raises Refused for an ERR. Modules are loaded when
-needed and dropped after.
+wait a moment (a number: so many ms, 0: let others run), an Ask to read a line, or a function that is called in a pause
+of the bus: its result comes back from the yield, None where there was no memory. It raises Refused for an ERR. Modules
+are loaded when needed and dropped after.
 """
 
 MODULES = {
@@ -13,6 +13,7 @@ MODULES = {
     "bus": "lines",
     "log": "look",
     "about": "look",
+    "alarms": "alarms",
     "time": "timeset",
     "watch": "live",
     "read": "reading",

@@ -55,6 +55,12 @@ class Gateway:
         sleep_ms = asyncio.sleep_ms
         tasks = [bus.run(sleep_ms) for bus in self.buses]
         tasks += [self.keeper.run(sleep_ms), self._uplink(sleep_ms), self.reports.run(sleep_ms), self._change(sleep_ms)]
+        if self.edge:
+            tasks.append(self.edge.run(sleep_ms))
+        if self.reader:
+            tasks.append(self.reader.run(self.room, sleep_ms))
+        if self.production:
+            tasks.append(self.production.run(sleep_ms, self.room))
         if self.timekeeper:
             tasks.append(self._keep_time(sleep_ms))
         if self.console:
@@ -88,20 +94,22 @@ class Gateway:
             if bus.supervision:
                 bus.supervision.planned(PAUSE_BOUNDS_MS[PAUSE_HOLD])  # a start takes seconds
         await sleep_ms(300)  # the console's last line
+        if self.production:
+            self.production.close()
         await self.keeper.write_all(sleep_ms)
         raise Restart(self._ending)
 
     async def _uplink(self, sleep_ms):
         while True:
-            await self._room(sleep_ms)
+            await self.room(sleep_ms)
             busy = self.session.service()
             if busy:
-                await self._room(sleep_ms)
+                await self.room(sleep_ms)
             busy = self.publisher.step() or busy
             await sleep_ms(0 if busy else 10)
 
-    async def _room(self, sleep_ms):
-        # A slice begins where no line needs the loop before it ends. It gets its turn after ROOM_MS anyway.
+    async def room(self, sleep_ms):
+        """Wait for the moment to begin a slice: no line needs the loop before it ends. After ROOM_MS it is anyway."""
         for _ in range(ROOM_MS):
             if self.keeper.free_us() >= SLICE_US:
                 return
@@ -135,10 +143,21 @@ class Gateway:
 
     # Called by the parts
 
-    def _on_result(self, read, quality, ticks_ms, data, nbytes):
-        self.recorder.sample(read.group, quality, ticks_ms, data, nbytes)
+    def sample(self, group, quality, ticks_ms, data, nbytes):
+        """One sample on its way: of a read, or of a virtual group by whoever computes it."""
+        if self.edge:
+            self.edge.take(group, quality, ticks_ms, data, nbytes)
+        else:
+            self.recorder.sample(group, quality, ticks_ms, data, nbytes)
+        if self.production:
+            self.production.sample(group, quality, ticks_ms, data, nbytes)
         if self.latest:
-            self.latest.note(read.group, quality, ticks_ms, data, nbytes)
+            self.latest.note(group, quality, ticks_ms, data, nbytes)
+        if self.scada:
+            self.scada.note(group, quality, ticks_ms, data, nbytes)
+
+    def _on_result(self, read, quality, ticks_ms, data, nbytes):
+        self.sample(read.group, quality, ticks_ms, data, nbytes)
         if self.tap:
             self.tap(read, quality, data, nbytes)
 
@@ -160,7 +179,7 @@ class Gateway:
             self._greet()
 
     def _greet(self):
-        groups = sum([read.active for plan in self.plans for read in plan.reads])
+        groups = self.virtual_groups + sum([read.active for plan in self.plans for read in plan.reads])
         self.publisher.greet(telemetry.online(self.who, self.schema, groups, *self.halves), self.schema)
 
     def _change_schema(self):
@@ -169,6 +188,11 @@ class Gateway:
 
         self.schema = splits.schema_of(self.plans, self._stored)
         self.recorder.change_schema(self.schema)
+        if self.scada:
+            for plan in self.plans:
+                for read in plan.reads:
+                    if read.active:
+                        self.scada.know(read)
         self.keeper.schema_to_store = self._store_schema
 
     def _store_schema(self):
@@ -176,9 +200,15 @@ class Gateway:
 
         splits.store(self.plans, self._stored)
         self._stored = self.schema
-        unload.starters()
+        if self.production:
+            from gateway import machine_start
+
+            machine_start.rebuild(self.production, self.schema)
         if self.latest:
             self.latest.describe(schemas.lines(self.schema))
+        if self.edge:
+            self.edge.describe(schemas.lines(self.schema))
+        unload.starters()
         self._greet()
 
 

@@ -12,10 +12,12 @@ from hashlib import sha256
 
 from gateway import rules
 from gateway.errors import ConfigError
+from modbus.widths import words_of
 
 OT_FILE = "ot.json"
 IT_FILE = "it.json"
 MAX_FILE_BYTES = 65536
+_MEANING = ("bit", "bits", "scale_from", "scale_as", "na", "low", "high", "names")  # keys that few points have
 
 
 def load(folder, ports):
@@ -79,11 +81,6 @@ def _line_of_syntax_error(path):
         return file.read(end).count(b"\n") + 1
 
 
-def words_of(point_type):
-    """Registers (or bits, for bool) that a point of this type occupies."""
-    return 2 if point_type[-2:] == "32" else 1
-
-
 def check_ot(ot, ports):
     """What no single key shows: duplicates, types that do not fit their function code, ranges."""
     errors = []
@@ -105,6 +102,18 @@ def check_ot(ot, ports):
             _no_repeat(errors, {}, unit["points"], unit_path, "name")
             for p, point in enumerate(unit["points"]):
                 _check_point(errors, "%s[%d]" % (unit_path, p), point, unit)
+                if any([key in point for key in _MEANING]):
+                    from gateway import config_points  # only where it is configured
+
+                    config_points.check(errors, "%s[%d]" % (unit_path, p), point, unit)
+    if not errors and (ot.get("derived") or ot.get("aggregates") or ot.get("alarms") or ot.get("anomaly")):
+        from gateway import edge_points, edge_rules
+
+        errors = edge_rules.check(ot, edge_points.note_all(ot))
+    if not errors and ot.get("machine"):
+        from gateway import machine_rules
+
+        errors = machine_rules.check(ot)
     return errors
 
 
@@ -146,6 +155,12 @@ def _check_point(errors, path, point, unit):
         )
     if not point["scale"]:
         errors.append("%s.scale: found 0, allowed any other number" % path)
+    if point["type"][:6] == "string" and (point["scale"] != 1 or point["offset"]):
+        errors.append("%s.scale: found scale or offset of a %s, allowed none" % (path, point["type"]))
+    if "deadband" in point or "deadband_percent" in point or "heartbeat_s" in point:
+        from gateway import silence
+
+        silence.check(errors, path, point)
 
 
 def check_it(it):

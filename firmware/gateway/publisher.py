@@ -20,8 +20,9 @@ MAX_PAYLOAD_BYTES = 2048
 MAX_META_BYTES = 4096
 MAX_PAUSE_MS = 60000  # between two batches of a backlog
 
-# What holds for every group: each sample is published, and the glossary's terms that explain it.
-_MEANING = ',"deadband":null,"terms":["sample_time","quality","period","schema","deadband"]}'
+# What holds for every group: the glossary's terms that explain it; for most: each sample is published.
+_TERMS = ',"terms":["sample_time","quality","period","schema","deadband"]}'
+_ALL = ',"deadband":null'
 # A row of 8 floats takes about 1.2 ms on an RP2040, one of 30 floats up to 3.3: two of the first go into a step.
 BYTES_PER_STEP = 144
 ROW_BYTES = 40  # what a row costs beside its data
@@ -135,7 +136,8 @@ class Publisher:
 
     def _meaning(self, schema):
         for line in schemas.lines(schema):
-            yield "meta/%s/%d" % (schemas.hex_of(schema), schemas.group_of(line)), line[:-1] + _MEANING
+            text = line[:-1] if '"deadband":{' in line else line[:-1] + _ALL
+            yield "meta/%s/%d" % (schemas.hex_of(schema), schemas.group_of(line)), text + _TERMS
 
     def _say(self):
         topic, text = self._message

@@ -45,15 +45,16 @@ class Recorder:
         self._plans[read.group] = plan_of(read.need - 5, _wide_values(read))
 
     def sample(self, group, quality, ticks_ms, data, nbytes):
-        """One poll's outcome: data[0:nbytes] as on the wire. Allocates nothing but for the first good sample of a group
-        that `know` was not told of."""
+        """One poll's outcome: data[0:nbytes] as on the wire. Returns whether there was room for it. Allocates nothing
+        but for the first good sample of a group that `know` was not told of."""
         if self._ready() and (
             self._open.sample(group, quality, ticks_ms, data, nbytes)
             or (self._turn() and self._open.sample(group, quality, ticks_ms, data, nbytes))
         ):
             self.records += 1
-        else:
-            self._drop()
+            return True
+        self._drop()
+        return False
 
     def event(self, code, a=0, b=0):
         """Something happened now; what a and b mean is said in the glossary."""
@@ -91,6 +92,10 @@ class Recorder:
         if self.dropped and not self._open.records:
             dropped, self.dropped = self.dropped, 0
             self.event(words.RECORDS_DROPPED, dropped)
+
+    def waiting(self):
+        """The blocks that are still in RAM, the older first."""
+        return [block for block in (self._full, self._open) if block.records]
 
     def mark_time(self):
         """Record how uptime maps to UTC when that is news: at first, when it moved by 20 ms, and every minute.
@@ -152,10 +157,10 @@ class Recorder:
 
 
 def _wide_values(read):
-    """The 32-bit values of a read, as flashlog.columns.plan_of takes them; none in coils."""
+    """The 32-bit values of a read, as flashlog.columns.plan_of takes them; there are none in coils."""
     values = []
     for point in read.points:
-        if read.fc > 2 and point["type"].endswith("32"):
+        if point["type"].endswith("32"):  # what is stored so loses nothing, whatever it is
             at = 2 * (point["address"] - read.address)
             values.append((at, ORDERS[point["order"]], point["type"] == "float32"))
     return values

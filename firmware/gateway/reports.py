@@ -21,6 +21,7 @@ class Reports:
         self._assets_ms = settings["assets_s"] * 1000
         self._homeassistant = settings["homeassistant"]
         self._discovered = None  # schema that Home Assistant was told of in this session
+        self._alarms_told = 0  # what edge.alarms.changed was when the list was published
         self._unit = 0  # whose turn it is in the telemetry
         self._asked = {}  # (bus, unit id): True, units that were asked who they are
 
@@ -43,6 +44,7 @@ class Reports:
                 connects = session.connects
                 telemetry_at = latest_at = now
                 self._discovered = None
+                self._alarms_told = 0
                 if self._gateway.latest:
                     self._gateway.latest.refresh()
             if self._homeassistant and self._discovered != self._gateway._stored:
@@ -51,6 +53,9 @@ class Reports:
             if clock.ticks_diff(now, telemetry_at) >= 0:
                 told = await self._telemetry(sleep_ms)
                 telemetry_at = clock.ticks_add(now, self._telemetry_ms if told else AGAIN_MS)
+            edge = self._gateway.edge
+            if edge and edge.alarms and edge.alarms.changed != self._alarms_told:
+                await self._alarms(edge.alarms.changed, sleep_ms)
             if self._latest_ms and clock.ticks_diff(now, latest_at) >= 0:
                 latest_at = clock.ticks_add(now, self._latest_ms)
                 await self._latest(sleep_ms)
@@ -100,6 +105,15 @@ class Reports:
             if not await self._say(latest.topic(i), latest.pieces(i, self._clock), sleep_ms):
                 return
 
+    async def _alarms(self, changed, sleep_ms):
+        alarm_list = await self._gateway.keeper.load(_alarm_list, sleep_ms)
+        if alarm_list is None:
+            return
+        if await self._say("alarms", alarm_list.report(self._gateway), sleep_ms):
+            self._alarms_told = changed
+        alarm_list.forget()
+        await sleep_ms(1000)  # however fast they change
+
     async def _assets(self, sleep_ms):
         gateway = self._gateway
         inventory = await gateway.keeper.load(_inventory, sleep_ms)
@@ -116,6 +130,12 @@ def _vitals():
     from gateway import vitals
 
     return vitals
+
+
+def _alarm_list():
+    from gateway import alarm_list
+
+    return alarm_list
 
 
 def _inventory():

@@ -41,13 +41,26 @@ def group_text(bus_name, unit_name, unit_id, group, fc, address, count, period_m
             ("period_ms", period_ms),
         )
         + ',"points":[%s]' % listed
+        + silence_text(points)
     )
+
+
+def silence_text(points):
+    """What `group_text` says about silence, where every point has a deadband: otherwise each sample is recorded."""
+    for point in points:
+        if "deadband" not in point and "deadband_percent" not in point:
+            return ""
+    if not points:
+        return ""
+    from gateway.silence import text_of
+
+    return text_of(points)
 
 
 def point_text(point, at):
     """What `group_text` says of one point."""
     # name, type and order need no escapes; this is done for every point at every start
-    return '{"name":"%s","at":%d,"type":"%s","order":"%s","scale":%s,"offset":%s,"unit":%s}' % (
+    return '{"name":"%s","at":%d,"type":"%s","order":"%s","scale":%s,"offset":%s,"unit":%s%s}' % (
         point["name"],
         at,
         point["type"],
@@ -55,7 +68,23 @@ def point_text(point, at):
         json.dumps(point["scale"]),
         json.dumps(point["offset"]),
         json.dumps(point["unit"]),
+        _rare_text(point),
     )
+
+
+def _rare_text(point):
+    # What few points have, in this order.
+    text = ""
+    for key in ("bit", "bits", "scale_from", "scale_as", "na", "low", "high"):
+        if key in point:
+            text += ',"%s":%s' % (key, json.dumps(point[key]))
+        elif key == "scale_as" and "scale_from" in point:
+            text += ',"scale_as":"exponent"'
+    if "names" in point:
+        names = point["names"]
+        listed = ['"%s":%s' % (key, json.dumps(names[key])) for key in sorted(names, key=int)]
+        text += ',"names":{%s}' % ",".join(listed)
+    return text
 
 
 def _pairs(*pairs):

@@ -50,6 +50,9 @@ def _texts(plans, stored):
             if read.active:
                 text = _text(plan, read, schemas.lines(stored))
                 yield text[len(head) : -1] if text.startswith(head) else text
+    for line in schemas.lines(stored):
+        if '"unit_id":0,"fc":0,' in line:  # a virtual group: no split changes it
+            yield line[len(head) : -1]
 
 
 def _text(plan, read, lines):
@@ -63,6 +66,10 @@ def _text(plan, read, lines):
             start = read.address - meta["address"]
             if meta["bus"] == plan.line.name and 0 <= start < meta["count"] and meta["period_ms"] == read.period_ms:
                 points = [point for point in meta["points"] if start <= point["at"] < start + read.count]
+                if "deadband" in meta:
+                    from gateway.silence import restore
+
+                    restore(meta, points)
                 for point in points:
                     point["address"] = point["at"] + meta["address"]
                 return schema_store.read_text(plan.line.name, read, points)

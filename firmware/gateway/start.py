@@ -10,7 +10,7 @@ import random
 from flashlog.log import FlashLog
 from gateway import schema as schemas
 from gateway import schema_store as store
-from gateway import splits, telemetry
+from gateway import splits, telemetry, unload, virtual
 from gateway.app import below
 from gateway.clock import Uptime
 from gateway.errors import ConfigError
@@ -24,20 +24,23 @@ from modbus.plan import MAX_GROUPS, Plan
 from modbus.planner import PlanError
 from uplink.session import Session
 
-GROUPS_PER_BUS = 128  # group numbers are one byte, and two buses share them
 SURELY_SHORT = 16  # points whose text, 228 characters at most, fits MAX_META_BYTES in any case
+USUAL_KEYS = 10  # of a point; one with more has a longer text
 MAX_READS_PER_BUS = 100  # leaves numbers for reads that are split later
 
 
 def make_plans(ot, frames=True):
     """One poll plan per bus, without `frames` to see its cost only. Raises ConfigError with the plan's own words."""
     plans = []
+    computed = virtual.reads_of(ot)
+    polled = MAX_GROUPS - len(computed)
+    per_bus = (polled + 1) // 2  # group numbers are one byte, and two buses share what the virtual groups leave
     try:
         for number, bus in enumerate(ot["buses"]):
             line = Line(bus["name"], bus["baud"], bus["serial_format"], bus["max_busy_percent"] * 10)
             last = number + 1 == len(ot["buses"])
-            end = MAX_GROUPS if last else (number + 1) * GROUPS_PER_BUS
-            plans.append(Plan(line, bus["units"], splits.read(number), number * GROUPS_PER_BUS, end, frames))
+            end = polled if last else per_bus
+            plans.append(Plan(line, bus["units"], splits.read(number), number * per_bus, end, frames))
     except PlanError as error:
         raise ConfigError(["ot.json: %s" % error])
     pdu.release()
@@ -47,7 +50,7 @@ def make_plans(ot, frames=True):
                 "ot.json: %s: found %d reads, allowed %d: merge points by a larger max_gap or fewer different periods"
             )
             raise ConfigError([line % (plan.line.name, len(plan.reads), MAX_READS_PER_BUS)])
-    for text in group_texts(plans, SURELY_SHORT):
+    for text in group_texts(plans, computed, SURELY_SHORT):
         if len(text) > MAX_META_BYTES - 64:
             raise ConfigError(
                 [
@@ -58,12 +61,27 @@ def make_plans(ot, frames=True):
     return plans
 
 
-def group_texts(plans, more_than=0):
-    """Yield the canonical text of every group that has more points than that."""
+def group_texts(plans, computed, more_than=0):
+    """Yield the canonical text of every group that has more points than that; the virtual ones (`computed`) last."""
     for plan in plans:
         for read in plan.reads:
-            if len(read.points) > more_than:
+            if len(read.points) > more_than or any([len(point) > USUAL_KEYS for point in read.points]):
                 yield store.read_text(plan.line.name, read, read.points)
+    for read in computed:
+        if len(read.points) > more_than:
+            yield store.read_text(virtual.BUS, read, read.points)
+
+
+def edge_wanted(ot):
+    """True if the configuration has a deadband or a rule."""
+    if ot.get("derived") or ot.get("aggregates") or ot.get("alarms") or ot.get("anomaly"):
+        return True
+    for bus in ot["buses"]:
+        for unit in bus["units"]:
+            for point in unit["points"]:
+                if "deadband" in point or "deadband_percent" in point:
+                    return True
+    return False
 
 
 def build(gateway, parts, plans, ot, it):
@@ -92,18 +110,21 @@ def build(gateway, parts, plans, ot, it):
     gateway._damaged = 0
     gateway.uptime = Uptime(clock)
     gateway.started_ms = gateway.uptime.ms()
-    gateway.schema = gateway._stored = store.store(lambda: group_texts(plans))
+    computed = virtual.reads_of(ot)
+    gateway.virtual_groups = len(computed)
+    gateway.schema = gateway._stored = store.store(lambda: group_texts(plans, computed))
     publish = it["publish"]
     gateway.recorder = Recorder(log, clock, gateway.uptime, gateway.boot, gateway.schema, publish["flush_ms"])
     gateway.who = telemetry.identity(it["box"], gateway.boot, log.log_id)
     base = "/".join([it["place"][part] for part in ("enterprise", "site", "area", "line", "cell", "asset")])
     gateway.base = base
+    gateway.link = parts.net.link
     gateway.timekeeper = None  # where the time is asked for or TLS is used
     gateway.session = _make_session(gateway, parts.net, it, base)
     if publish["payload"] == "sparkplug":
         from gateway import sparkplug  # only where it is configured
 
-        gateway.publisher = sparkplug.make(gateway, base, it, group_texts(plans))
+        gateway.publisher = sparkplug.make(gateway, base, it, group_texts(plans, computed))
     else:
         gateway.publisher = Publisher(log, gateway.session, clock, base, publish)
     gateway.latest = None
@@ -111,15 +132,35 @@ def build(gateway, parts, plans, ot, it):
         from gateway.latest import Latest  # only where it is configured
 
         gateway.latest = Latest(schemas.lines(gateway.schema))
+    gateway.edge = None
+    if edge_wanted(ot):
+        from gateway import edge_start  # only where it is configured
+
+        gateway.edge = edge_start.make(gateway, ot)
+    gateway.scada = gateway.reader = None  # who is told of polls for SCADA, and who serves them
+    if it["modbus_tcp"]:
+        from gateway import scada, unload  # only where it is configured
+
+        gateway.scada, gateway.reader = scada.make(gateway, parts.net, it["modbus_tcp"], ot, computed)
+        unload.unload("gateway.scada")
     gateway.reset_cause = getattr(parts, "reset_cause", "other")
     gateway.identify = [bus["identify"] for bus in ot["buses"]]
     gateway.reports = Reports(gateway, publish)
+    gateway.production = None
     gateway.buses = []
     gateway.ports = parts.ports
     for plan in plans:
         for read in plan.reads:
             gateway.recorder.know(read)
         plan.forget_points()
+    if ot.get("machine"):
+        from gateway import machine_start  # only where it is configured
+
+        gateway.production = machine_start.build(gateway, ot["machine"], parts.watchdog.feed)
+        for name in ("gateway.machine_start", "production.restore", "production.texts", "flashlog.tail"):
+            unload.unload(name)
+    for read in computed:
+        gateway.recorder.know(read)
     for port, plan, bus in zip(parts.ports, gateway.plans, ot["buses"]):
         gateway.buses.append(_make_bus(gateway, port, plan, bus["mode"]))
     gateway.keeper = Keeper(

@@ -13,7 +13,7 @@ from gateway.telemetry import FIRMWARE, half
 KEEP_MS = 30000
 # Payload bytes in one telemetry period, whatever is connected: the box, then as many units as fit, in turn.
 BUDGET_BYTES = 3328
-BOX_BYTES = 2816  # longest possible text of the box, with two buses
+BOX_BYTES = 2880  # longest possible text of the box, with two buses
 UNIT_BYTES = 448  # of one unit
 _AUDIT = "config/audit"
 _HEAD_BYTES = 16
@@ -111,8 +111,22 @@ def report(gateway):
             ("resent", session.resent),
             ("strays", session.strays),
         )
-        + "}"
     )
+    yield ',"net":{"signal_dbm":%s}' % json.dumps(gateway.link and gateway.link.signal_dbm())
+    reader = gateway.reader
+    if reader:
+        yield (
+            ","
+            + _part(
+                "modbus_tcp",
+                ("connects", reader.connects),
+                ("requests", reader.requests),
+                ("exceptions", reader.exceptions),
+                ("refused", reader.refused),
+                ("cut", reader.cut),
+            )
+        )
+    yield ',"suppressed":%d}' % gateway.edge.suppressed if gateway.edge else "}"
 
 
 def unit(bus, i):

@@ -27,6 +27,10 @@ class ConsoleBox(VirtualBox):
         self.log.touch()
         self.terminal.logfile_read = self.log.open("a", buffering=1)
         self.terminal.delaybeforesend = None
+        self.wait_started()
+
+    def wait_started(self) -> None:
+        """Until it polls and the console answers."""
         self.terminal.expect("records to publish")
         self.knock()
 

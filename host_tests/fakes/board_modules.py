@@ -237,6 +237,8 @@ class FakeSocket:
     """A socket of lwIP: connecting takes a while, and how it ends stands in `fate`: "open", "refused" or "slow"."""
 
     fate = "open"
+    taken = (80,)  # ports that are in use
+    nobody = errno.EAGAIN  # what accept raises when nobody knocks
 
     def __init__(self, family, kind):
         self.kind = kind
@@ -259,6 +261,21 @@ class FakeSocket:
         assert not self.blocking and isinstance(address[0], str) and address[0][0].isdigit()
         if self.kind == 1:
             raise OSError(errno.EINPROGRESS)
+
+    def bind(self, address):
+        assert isinstance(address[0], str) and address[0][0].isdigit()
+        if address[1] in self.taken:
+            raise OSError(errno.EADDRINUSE)
+        self.bound = address
+
+    def listen(self, backlog):
+        self.callers = []
+
+    def accept(self):
+        assert not self.blocking, "would wait for somebody"
+        if not self.callers:
+            raise OSError(self.nobody)
+        return self.callers.pop(0)
 
     def write(self, data):
         taken = min(len(data), self.room)
@@ -329,7 +346,8 @@ class Modules:
             "network": network,
             "rp2": Namespace(country=network.countries.append),
             "socket": Namespace(
-                socket=FakeSocket, AF_INET=2, SOCK_STREAM=1, SOCK_DGRAM=2, IPPROTO_TCP=6, TCP_NODELAY=64
+                socket=FakeSocket, AF_INET=2, SOCK_STREAM=1, SOCK_DGRAM=2, IPPROTO_TCP=6, TCP_NODELAY=64,
+                SOL_SOCKET=4095, SO_REUSEADDR=4
             ),
             "select": Namespace(poll=FakePoll, POLLIN=1, POLLOUT=4),
         }

@@ -35,6 +35,7 @@ class Box:
     """Also what Reports takes for the Gateway. period_ms: of the samples, whose value counts up."""
 
     buses = ()
+    edge = None
 
     def __init__(self, sectors=64, period_ms=1000, acks_per_s=50, **settings):
         self.settings = dict(SETTINGS)

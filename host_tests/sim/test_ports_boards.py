@@ -304,6 +304,40 @@ def test_datagrams_come_one_by_one():
         datagram.close()
 
 
+def test_a_listener_takes_who_knocks_and_never_waits():
+    for port, nobody in (("rp2", errno.EAGAIN), ("esp32", errno.ETIMEDOUT)):
+        with Modules(port, FakeClock()):
+            from ports.sockets import Stack
+
+            FakeSocket.nobody = nobody
+            stack = Stack(FakeLink())
+            listener = stack.listen(502)
+            sock = FakeSocket.last
+            assert sock.bound == ("0.0.0.0", 502) and not sock.blocking
+            assert listener.accept() == (None, None)
+            caller = FakeSocket(2, 1)
+            sock.callers.append((caller, ("10.0.0.7", 50000)))
+            connection, address = listener.accept()
+            assert address == "10.0.0.7" and not caller.blocking and (6, 64, 1) in caller.options
+            caller.inbox.append(b"abc")
+            buf = bytearray(8)
+            assert connection.read_into(buf) == 3 and connection.write(b"xy") == 2 and connection.state() == 1
+            connection.close()
+            connection.close()
+            listener.close()
+            listener.close()
+            FakeSocket.nobody = errno.EIO
+            assert raises(OSError, listener.accept).errno == errno.EIO
+            assert raises(OSError, stack.listen, 80).errno == errno.EADDRINUSE and FakeSocket.last.closed == 1
+            assert raises(OSError, Stack(None).listen, 502).errno == errno.ENODEV
+    FakeSocket.nobody = errno.EAGAIN
+
+
+class FakeLink:
+    def up(self):
+        return True
+
+
 # Watchdog, LED, chip
 
 

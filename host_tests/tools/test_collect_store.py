@@ -15,6 +15,7 @@ from fieldgate import collect_tables as tables
 from fieldgate.collect_store import Collection, Delays, Message, exact, open_database
 from fieldgate.collect_tables import WrongTables
 from fieldgate.collect_view import box_line, gap_lines
+from fieldgate.points import point_from_meta, values
 
 UTC_MS = 1_795_313_755_000
 
@@ -55,7 +56,7 @@ def test_values_are_exact_and_have_quality_time_boot_and_number(url: str) -> Non
         ("meter.level", 62000, UTC_MS + 1000, 1, None, None, "m", *tail),
         ("meter.voltage", 62000, UTC_MS + 1000, 1, None, None, "V", *tail),
         ("meter.level", 63000, UTC_MS + 2000, 0, 6548.5, "6548.5", "m", *tail),
-        ("meter.voltage", 63000, UTC_MS + 2000, 0, None, "nan 0x7fc00000", "V", *tail),
+        ("meter.voltage", 63000, UTC_MS + 2000, 7, None, "nan 0x7fc00000", "V", *tail),
     ]
     assert (box.counts["samples"], box.counts["failed"], box.counts["values"]) == (2, 1, 6)
 
@@ -164,6 +165,11 @@ def test_a_transaction_that_fails_leaves_nothing(url: str, monkeypatch: pytest.M
             assert connection.execute(select(table)).first() is None, table.name
 
 
+def exact_of(word: int, **point: Any) -> tuple[float | None, str]:
+    described = point_from_meta({"name": "p", "at": 0, **point})
+    return exact(values([described], [word])[0], word)
+
+
 @pytest.mark.parametrize(
     ("kind", "word", "scale", "expected"),
     [
@@ -174,16 +180,17 @@ def test_a_transaction_that_fails_leaves_nothing(url: str, monkeypatch: pytest.M
         ("bool", 1, 1, (1.0, "true")),
         ("float32", 0x80000000, 1, (-0.0, "-0")),
         ("float32", 0x7F800000, 1, (None, "inf 0x7f800000")),
+        ("uint64", 0xFFFFFFFFFFFFFFFF, 0.001, (18446744073709551.615, "18446744073709551.615")),
         ("float32", 0x3DCCCCCD, 10, (1.0, "1.0")),
     ],
 )
 def test_exact(kind: str, word: int, scale: float, expected: tuple[float | None, str]) -> None:
-    assert exact(word, {"type": kind, "scale": scale}) == expected
+    assert exact_of(word, type=kind, scale=scale) == expected
 
 
 def test_exact_floats_give_their_bits_back() -> None:
     for word in [1, 0x00800000, 0x7F7FFFFF, 0x4B800000, *range(0x3F800000, 0x47000000, 1234567)]:
-        value, digits = exact(word, {"type": "float32"})
+        value, digits = exact_of(word, type="float32")
         assert struct.pack(">f", float(digits)) == struct.pack(">I", word) == struct.pack(">f", value)
 
 

@@ -46,7 +46,9 @@ def test_terms_are_short_enough_for_a_message_and_plain() -> None:
 def test_every_code_of_the_firmware_has_a_name() -> None:
     known, _ = glossary_cli.load()
     qualities = {str(codes.EXCEPTION + number) for number in names.EXCEPTION_NAMES}
-    qualities |= {str(getattr(codes, name)) for name in "GOOD TIMEOUT CRC WRONG_REPLY BUS_FAULT NOT_ASKED".split()}
+    for name in names.QUALITIES:
+        assert known["quality"][str(getattr(codes, name.upper()))] == name
+    qualities |= {str(code) for code in range(len(names.QUALITIES))}
     assert set(known["quality"]) == qualities
     source = (glossary_cli.ROOT / "lib" / "modbus" / "codes.py").read_text()
     events = source[source.index("# Events;") : source.index("# Causes")]

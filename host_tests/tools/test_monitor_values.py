@@ -63,7 +63,8 @@ def test_wrong_length_is_an_error_and_no_number() -> None:
 @pytest.mark.parametrize(
     ("key", "found"),
     [
-        ("type", "float64"), ("type", None), ("order", "ABDC"), ("scale", "1"), ("scale", True), ("at", -1),
+        ("type", "float16"), ("type", "string3"), ("type", None),
+        ("bits", [0, 33]), ("order", "ABDC"), ("scale", "1"), ("scale", True), ("at", -1),
         ("at", 1.5), ("at", 65536), ("name", ""), ("name", 7), ("offset", float("nan")),
     ],
 )  # fmt: skip

@@ -83,7 +83,11 @@ class Box:
         self.session = Paperboy()
         for name in ("connects", "failures", "published", "acked", "resent", "strays"):
             setattr(self.session, name, LARGEST)
+        self.edge = numbers("suppressed")
+        self.edge.alarms = None
+        self.reader = numbers("connects", "requests", "exceptions", "refused", "cut")
         self.publisher = Things(notice=None)
+        self.link = Things(signal_dbm=lambda: -127)
         self.told = []
 
     def tell_losses(self):
@@ -111,7 +115,8 @@ def test_everything_is_said():
     box = Box()
     found = json.loads("".join(vitals.report(box)))
     for key in (
-        "format boot reset firmware ot it uptime_s clock utc_ms heap_free_bytes heap_low_bytes hold_max_ms bus log mqtt"
+        "format boot reset firmware ot it uptime_s clock utc_ms heap_free_bytes heap_low_bytes hold_max_ms "
+        "bus log mqtt net"
     ).split():
         assert key in found, key
     assert found["clock"] == "set" and found["ot"] == {"revision": 1000000000, "hash": "ffffffff"}
@@ -120,6 +125,9 @@ def test_everything_is_said():
     for key in "connects failures published acked resent".split():
         assert found["mqtt"][key] == LARGEST
     assert found["bus"][0]["timeouts"] == LARGEST
+    assert found["net"] == {"signal_dbm": -127}
+    box.link = None  # a cable, or no network
+    assert json.loads("".join(vitals.report(box)))["net"] == {"signal_dbm": None}
     assert found["bus"][1]["silent_units"] == 64 and len(found["bus"][1]["silent"]) == vitals.MAX_SILENT
 
 

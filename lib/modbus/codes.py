@@ -19,6 +19,11 @@ CRC = const(2)  # an answer came damaged or cut short
 WRONG_REPLY = const(3)  # a sound frame came that does not answer the request
 BUS_FAULT = const(4)  # no unit answers, or the port failed
 NOT_ASKED = const(5)  # the unit is in quarantine
+# Of single values, decided by whoever decodes a good sample (lib/points/DESIGN.md); never of a poll.
+OUT_OF_RANGE = const(6)  # the value is there, beyond the limits of its point
+NOT_AVAILABLE = const(7)  # the unit says that it has no value; also of a sample of a virtual group
+SUBSTITUTED = const(8)  # set by a person or a program instead of being measured
+STALE = const(9)  # older than it should be; of a consumer's view, as a record has its own time
 EXCEPTION = const(16)
 
 # Events; arguments in brackets.

@@ -15,10 +15,16 @@ EXCEPTION_NAMES = {
     11: "gateway target device failed to respond",
 }
 
+# By code; the last four are of single values.
+QUALITIES = (
+    "good", "timeout", "crc", "wrong_reply", "bus_fault", "not_asked", "out_of_range", "not_available", "substituted",
+    "stale",
+)  # fmt: skip
+
 
 def quality_name(quality):
     """Text for a quality code, for people: `good`, `timeout`, `exception 2 (illegal data address)`."""
     if quality >= EXCEPTION:
         code = quality - EXCEPTION
         return "exception %d (%s)" % (code, EXCEPTION_NAMES.get(code, "unknown"))
-    return ("good", "timeout", "crc", "wrong_reply", "bus_fault", "not_asked")[quality]
+    return QUALITIES[quality]

@@ -51,6 +51,11 @@ OK
 an `ERR`. `resume` matters: without it mpremote asks for a soft reset, which the running gateway does not do. Other code
 is refused while the gateway runs.
 
+Whole boxes, one or a batch: `fieldgate provision PORT tools/examples/box.toml` types the lines that lead from what a
+box has to what it is to have, commits, sees values alive (else it rolls back), confirms, gives every role a password,
+and writes a report and a label. `--batch boxes.csv` takes a row per box. No file is copied: the running gateway takes
+set lines only, so the box checks every value; for `load`, a file comes in with `repl` and `mpremote cp`.
+
 ## Roles
 
 A new box is open. `password ot` and `password it` set the passwords of the two halves; from then on each half can be

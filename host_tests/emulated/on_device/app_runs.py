@@ -101,6 +101,8 @@ class Connection:
 
 
 class Net:
+    link = None
+
     def up(self):
         return True
 

@@ -1,0 +1,1 @@
+"""Rules at the edge: report by exception, derived points, aggregates, alarms, anomaly watch. See DESIGN.md."""

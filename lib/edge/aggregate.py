@@ -1,0 +1,174 @@
+"""What a point did in a window of time: least, largest, mean, deviation, count, last; counters and energy.
+
+Sums are whole numbers, however long the window: integers as they are, floats in units of the last binary place that
+the window's first one has (a window that begins with 1000 counts in steps of 0.00006). Only results become floats.
+A value holds until the next sample; where none came for too long, the time between is not covered, and nothing is
+said of it. A counter counts on over windows and gaps; over a restart of the box it begins anew.
+"""
+
+import math
+
+from edge.words import put, ratio, root
+
+MIN, MAX, LAST, COUNT, COVERED = 1, 2, 4, 8, 16
+MEAN, STD, ENERGY = 32, 64, 128
+INCREASE, RATE = 256, 512
+NAMES = {
+    "min": MIN, "max": MAX, "mean": MEAN, "std": STD, "count": COUNT, "last": LAST, "covered_s": COVERED,
+    "increase": INCREASE, "rate": RATE, "energy": ENERGY,
+}  # fmt: skip
+_SUMS = MEAN | STD | ENERGY
+_COUNTER = INCREASE | RATE
+_MANTISSA = 16777216  # 2^24: a float32 has no more
+_LEAST_POWER = -60  # of two: what is smaller counts as nothing
+
+
+class Aggregate:
+    """One point in one window. index: of the input; what: bits of NAMES; timed: weighted by time; scale, offset: as
+    fractions, for energy; modulus: where a counter wraps, 0: never; gap_ms: longest time that a value holds."""
+
+    __slots__ = (
+        "index", "what", "_timed", "_scale", "_offset", "_modulus", "gap_ms", "count", "_min", "_max", "_last", "_at",
+        "_held", "_raw", "_covered", "_power", "_sum", "_squares", "_area", "_before", "_increase", "_grew", "_rated",
+        "_from",
+    )  # fmt: skip
+
+    def __init__(self, index, what, timed, scale, offset, modulus, gap_ms):
+        self.index = index
+        self.what = what
+        self._timed = timed
+        self._scale = scale
+        self._offset = offset
+        self._modulus = modulus
+        self.gap_ms = gap_ms
+        self._held = None  # the number that holds, as in the sums; None: not covered
+        self._raw = None  # the same as it came
+        self._at = 0  # ticks_ms since which it holds
+        self._before = None  # the counter's newest number
+        self._from = 0  # ticks_ms of the one at the window's begin
+        self._power = None
+        self._begin()
+
+    def _begin(self):
+        self.count = 0
+        self._min = self._max = self._last = None
+        self._covered = self._sum = self._squares = self._area = 0
+        self._increase = 0
+        self._grew = False
+        self._rated = 0  # ms that the increase took
+
+    def look(self, clock, value, ticks_ms):
+        """A sample; value None: it is not good."""
+        what = self.what
+        if what & (COVERED | _SUMS):
+            self._advance(clock, ticks_ms)
+        if value is None:
+            self._held = None
+            return
+        self.count += 1
+        self._last = value
+        if self._min is None or value < self._min:
+            self._min = value
+        if self._max is None or value > self._max:
+            self._max = value
+        if what & _COUNTER:
+            self._count_on(clock, value, ticks_ms)
+        self._raw = value
+        if what & _SUMS:
+            value = self._whole(value)
+            if not self._timed:
+                self._sum += value
+                self._squares += value * value
+        self._held = value
+
+    def _whole(self, value):
+        # The number in units of 2^_power.
+        if isinstance(value, int):
+            self._power = 0
+            return value
+        fraction, power = math.frexp(value)
+        if self._power is None:
+            if not value:
+                return 0
+            self._power = max(power - 24, _LEAST_POWER)
+        shift = power - 24 - self._power
+        whole = int(fraction * _MANTISSA)
+        return whole << shift if shift >= 0 else (whole + (1 << (-shift - 1))) >> -shift
+
+    def _advance(self, clock, ticks_ms):
+        # Time passes while a value holds.
+        held = self._held
+        if held is not None:
+            step_ms = clock.ticks_diff(ticks_ms, self._at)
+            if 0 < step_ms <= self.gap_ms:
+                self._covered += step_ms
+                if self.what & _SUMS:
+                    self._area += held * step_ms
+                    if self._timed:
+                        self._squares += held * held * step_ms
+        self._at = ticks_ms
+
+    def _count_on(self, clock, value, ticks_ms):
+        before, self._before = self._before, value
+        if before is None:
+            self._from = ticks_ms
+            return
+        step = value - before
+        if step < 0:
+            wrapped = step + self._modulus
+            # Just beyond the end of the counter it has wrapped, else somebody has set it back to 0.
+            step = wrapped if 0 <= wrapped < self._modulus >> 2 else value
+        self._increase += step
+        self._grew = True
+        self._rated += clock.ticks_diff(ticks_ms, self._from)
+        self._from = ticks_ms
+
+    def close(self, clock, end_ms, types, buf, at):
+        """The window ends: write what was asked for as words at buf[at], in the order of `fields`, with these types;
+        returns the place behind. Then the next window begins."""
+        if self.what & (COVERED | _SUMS):
+            self._advance(clock, end_ms)
+        for bit, type_name in types:
+            put(buf, at, type_name, self._result(bit))
+            at += int(type_name.lstrip("uintfloa")) >> 3
+        holds = self._held is not None
+        self._begin()
+        self._power = None
+        if holds:
+            self._held = self._whole(self._raw) if self.what & _SUMS else self._raw
+        return at
+
+    def _result(self, bit):
+        if bit == COUNT:
+            return self.count
+        if bit == COVERED:
+            return self._covered
+        if bit == INCREASE:
+            return self._increase if self._grew else None
+        if bit == RATE:
+            return ratio(1000 * self._increase, self._rated) if self._grew and self._rated else None
+        if bit == ENERGY:
+            return self._energy() if self._covered else None
+        if bit == MEAN or bit == STD:
+            return self._mean_or_std(bit)
+        return self._min if bit == MIN else self._max if bit == MAX else self._last
+
+    def _mean_or_std(self, bit):
+        weight, total = (self._covered, self._area) if self._timed else (self.count, self._sum)
+        if not weight:
+            return None
+        if bit == MEAN:
+            return ratio(total, weight, self._power or 0)
+        spread = weight * self._squares - total * total
+        if self._timed:
+            return root(spread, weight * weight, self._power or 0)
+        return root(spread, weight * (weight - 1), self._power or 0) if weight > 1 else None
+
+    def _energy(self):
+        # In thousandths of unit x hours: 3.6e6 ms are an hour.
+        (top, bottom), (add, below) = self._scale, self._offset
+        power = self._power or 0
+        area, base = (self._area << power, 1) if power > 0 else (self._area, 1 << -power)
+        found = area * top * below + self._covered * add * base * bottom
+        base *= 3600 * bottom * below
+        return (2 * found + base) // (2 * base)
