@@ -22,8 +22,6 @@ MAX_READS_PER_BUS = 100
 _NO_ITEMS = ("list", ("int", 0, 0), 0, 0)
 _DAY_MS = 86400000
 _OT_PATH = revisions.EDIT + "/ot.json"
-_SECTIONS = ("derived", "aggregates", "alarms", "anomaly", "machine")
-_TOLD = ("name", "type", "scale", "offset", "bit", "bits")
 
 
 def check(ports, errors, costs, sectors=0):
@@ -71,8 +69,10 @@ class _Ot:
         self._errors = errors
         self._costs = costs
         self._sectors = sectors
-        self._ruled = False  # there are rules or a machine, which name points
-        self._known = {"buses": [{"units": []}]}  # what they need to know
+        self._rules = self._machine = None
+        self._points = {}  # that rules name
+        self._machine_points = {}  # that its section names
+        self._counts = {}  # of rules, by feature
         self._pricing = False
         self._seen = {}  # names and, by bus, ports and unit ids
         self.listens = False  # a bus is in mode listen
@@ -89,7 +89,9 @@ class _Ot:
         scan = self._scan
         head, buses = self._head(jsonfile.find(scan, []), "buses", rules.OT, "")
         number = 0
-        self._ruled = any([head.get(section) for section in _SECTIONS])
+        if not self._pricing:
+            self._rules = self._rule_text(head)
+            self._machine = None if self._errors else head.get("machine")
         for bus_place in self._items(buses):
             path = "buses[%d]" % number
             bus, units = self._head(bus_place, "units", rules.OT[1]["buses"][0][1], path)
@@ -100,30 +102,41 @@ class _Ot:
             number += 1
         if not number:
             self._say("buses: found a list of 0, allowed a list of 1..2")
-        if self._ruled and not self._errors and not self._pricing:
+        if not self._errors and not self._pricing:
             yield None
-            for section in _SECTIONS:
-                if head.get(section):
-                    self._known[section] = head[section]
-            self._check_rules()
+            self._check_rules(head)
         if self._pricing and not self._errors:
             self._costs.append("about %d records a day" % self.records)
             if self._sectors:
                 blocks = min(self.records, 86400)  # one a second
                 self._costs.append("at most " + outlook(self._sectors, self.reply_bytes + 32 * blocks))
+            if any(self._counts.values()):
+                from gateway import edge_cost
 
-    def _check_rules(self):
-        """What the rules and the machine say of points, as gateway.config has it."""
-        from gateway import edge_points, edge_rules, machine_rules
+                self._costs.extend(edge_cost.lines(self._counts))
 
-        known = self._known
-        lines = []
-        if any([section in known for section in _SECTIONS[:-1]]):
-            lines = edge_rules.check(known, edge_points.note_all(known))
-        if not lines and "machine" in known:
-            lines = machine_rules.check(known)
-        for line in lines:
+    def _rule_text(self, head):
+        """Where rules name points, None without rules."""
+        if not [key for key in ("derived", "aggregates", "alarms", "anomaly") if head.get(key)]:
+            return None
+        from gateway import edge_points
+
+        return edge_points.mentioned(head)
+
+    def _check_rules(self, head):
+        if self._machine:
+            from gateway import machine_rules
+
+            for line in machine_rules.check(self._machine, self._machine_points):
+                self._say(line)
+        if self._rules is None:
+            return
+        from gateway import edge_points, edge_rules
+
+        for line in edge_rules.check(head, self._points):
             self._say(line)
+        for key in edge_points.SECTIONS:
+            self._counts[key] = len(head.get(key, ()))
 
     def _units(self, path, number, bus, place):
         reads = share = 0
@@ -166,9 +179,19 @@ class _Ot:
         bus["units"] = [unit]
         for line in config.check_ot({"buses": [bus]}, self._ports):
             self._say(line.replace("buses[0].units[0]", unit_path).replace("buses[0]", path))
-        if self._ruled:
-            points = [{key: point[key] for key in _TOLD if key in point} for point in unit["points"]]
-            self._known["buses"][0]["units"].append({"name": unit["name"], "points": points})
+        self._note_rules(unit)
+
+    def _note_rules(self, unit):
+        banded = sum(["deadband" in point or "deadband_percent" in point for point in unit["points"]])
+        self._counts["deadband"] = self._counts.get("deadband", 0) + banded
+        if self._rules is not None:
+            from gateway import edge_points
+
+            edge_points.note(self._points, unit, self._rules)
+        if self._machine:
+            from gateway import machine_rules
+
+            machine_rules.note(self._machine_points, unit, self._machine)
 
     def _cost(self, bus, unit):
         """(reads, permille of the bus) of one unit."""

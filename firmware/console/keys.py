@@ -144,6 +144,10 @@ def parse(text, rule, key):
             value = _number(text)
     elif kind in ("int", "number", "raw"):
         value = _number(text)
+    elif kind == "names":  # 0=stop, 1=run
+        pairs = [pair.split("=") for pair in text.split(",")]
+        if all([len(pair) == 2 for pair in pairs]):
+            value = {name.strip(): of.strip() for name, of in pairs}
     mistakes = []
     rules.check(value, rule, key, mistakes)
     if not mistakes:

@@ -21,6 +21,10 @@ def states(gateway):
     for bus in gateway.buses:
         _bus_state(lines, gateway, bus)
     _log_state(lines, gateway)
+    if gateway.edge and gateway.edge.alarms:
+        listed = [alarm for alarm in gateway.edge.alarms.alarms if alarm.listed]
+        if listed:
+            lines.append((0, "alarms: %d want attention, %s first: type alarms" % (len(listed), listed[0].name)))
     session = gateway.session
     if session.state == UP:
         lines.append((2, "broker: connected, %d messages acknowledged" % session.acked))

@@ -133,7 +133,7 @@ class Shell:
         release()
 
     async def _run(self, words, say, ask, sleep_ms):
-        if not words:
+        if not words or words[0][0] == "#":  # a comment of a pasted dump
             return
         verb = verbs.find(words[0])
         if verb is None:

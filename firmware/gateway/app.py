@@ -58,7 +58,11 @@ class Gateway:
         if self.edge:
             tasks.append(self.edge.run(sleep_ms))
         if self.reader:
-            tasks.append(self.reader.run(self.room, sleep_ms))
+            from gateway import scada_task
+
+            tasks.append(scada_task.run(self, sleep_ms))
+        if self.faults:
+            tasks.append(self.faults.run(sleep_ms, self.room))
         if self.production:
             tasks.append(self.production.run(sleep_ms, self.room))
         if self.timekeeper:

@@ -113,7 +113,7 @@ def check_ot(ot, ports):
     if not errors and ot.get("machine"):
         from gateway import machine_rules
 
-        errors = machine_rules.check(ot)
+        errors = machine_rules.check(ot["machine"], machine_rules.note_all(ot))
     return errors
 
 

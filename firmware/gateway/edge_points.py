@@ -6,19 +6,34 @@ WINDOWS = "windows"
 WHOLE = ("uint16", "int16", "uint32", "int32", "uint64", "int64")
 
 
-def note(points, unit):
-    """Take down in the dict `points` what the rules need to know of a unit's points."""
+SECTIONS = ("derived", "aggregates", "alarms", "anomaly")
+
+
+def mentioned(ot):
+    """Everything in the rules of an OT half that may name a point, as one text."""
+    words = []
+    for section in SECTIONS:
+        for entry in ot.get(section, ()):
+            words += [entry.get(key, "") for key in ("expression", "point", "state")]
+    return " ".join([word for word in words if isinstance(word, str)])
+
+
+def note(points, unit, text):
+    """Take down in the dict `points` what the rules need to know of those of a unit's points that `text` names."""
     for point in unit["points"]:
-        about = (point["type"], point["scale"], point["offset"], "bit" in point or "bits" in point)
-        points["%s.%s" % (unit["name"], point["name"])] = about
+        name = "%s.%s" % (unit["name"], point["name"])
+        if name in text:
+            type_name = "number with a scale from a register" if "scale_from" in point else point["type"]
+            points[name] = (type_name, point["scale"], point["offset"], "bit" in point or "bits" in point)
 
 
 def note_all(ot):
     """`note` of the whole configuration."""
     points = {}
+    text = mentioned(ot)
     for bus in ot["buses"]:
         for unit in bus["units"]:
-            note(points, unit)
+            note(points, unit, text)
     return points
 
 

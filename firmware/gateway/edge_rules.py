@@ -84,9 +84,10 @@ def check(ot, points):
     errors = []
     for key in TABLES:
         _no_repeat(errors, ot.get(key, ()), key)
-    for unit in (DERIVED, WINDOWS):
-        if [name for name in points if name[: len(unit) + 1] == unit + "."]:
-            errors.append('units: found the name "%s", allowed others: it is the box\'s own' % unit)
+    for bus in ot.get("buses", ()):
+        for unit in bus["units"]:
+            if unit["name"] in (DERIVED, WINDOWS):
+                errors.append('units: found the name "%s", allowed others: it is the box\'s own' % unit["name"])
     for i, entry in enumerate(ot.get("derived", ())):
         _check_derived(errors, "derived[%d]" % i, entry, points)
     for i, entry in enumerate(ot.get("aggregates", ())):
@@ -123,8 +124,13 @@ def _known(errors, path, name, points):
 
 
 def _is_number(errors, path, name, points):
-    if points[name][0].startswith("string"):
+    if _no_number(points[name]):
         errors.append("%s: found a %s, allowed a point that is a number" % (path, points[name][0]))
+
+
+def _no_number(about):
+    # Strings; and what another register scales, as limits would have to move with it.
+    return about[0][:6] == "string" or " " in about[0]
 
 
 def _positive(errors, path, number, least, largest):
@@ -135,7 +141,7 @@ def _positive(errors, path, number, least, largest):
 def _check_derived(errors, path, entry, points):
     def resolve(name):
         about = points.get(name)
-        return None if about is None or about[0].startswith("string") else (0, about[1], about[2])
+        return None if about is None or _no_number(about) else (0, about[1], about[2])
 
     try:
         parse(entry["expression"], resolve)

@@ -63,16 +63,30 @@ _COUNTERS = ("uint16", "uint32")
 _NUMBERS = ("bool", "uint16", "int16", "uint32", "int32", "float32")
 
 
-def check(ot):
-    """Mistakes of the section as lines, for a configuration that is sound otherwise."""
-    errors = []
-    settings = ot["machine"]
-    _times(errors, settings)
+def note(points, unit, settings):
+    """Take down in the dict `points` those of a unit's points that the section names, by unit.point."""
+    text = " ".join([rule["when"] for rule in settings["states"]])
+    for key in ("noticed", "cycles", "good", "reject", "code"):
+        text += " %s" % settings[key]
+    for point in unit["points"]:
+        name = unit["name"] + "." + point["name"]
+        if name in text:
+            points[name] = point
+
+
+def note_all(ot):
+    """`note` of the whole configuration."""
     points = {}
     for bus in ot["buses"]:
         for unit in bus["units"]:
-            for point in unit["points"]:
-                points[unit["name"] + "." + point["name"]] = point
+            note(points, unit, ot["machine"])
+    return points
+
+
+def check(settings, points):
+    """Mistakes of the section as lines, for a configuration that is sound otherwise. points: from `note`."""
+    errors = []
+    _times(errors, settings)
     for i, rule in enumerate(settings["states"]):
         _condition(errors, "machine.states[%d].when" % i, rule["when"], points)
     if settings["noticed"]:

@@ -10,7 +10,7 @@ import random
 from flashlog.log import FlashLog
 from gateway import schema as schemas
 from gateway import schema_store as store
-from gateway import splits, telemetry, unload, virtual
+from gateway import splits, telemetry, virtual
 from gateway.app import below
 from gateway.clock import Uptime
 from gateway.errors import ConfigError
@@ -22,6 +22,7 @@ from modbus import pdu
 from modbus.line import Line
 from modbus.plan import MAX_GROUPS, Plan
 from modbus.planner import PlanError
+from uplink.points import KINDS
 from uplink.session import Session
 
 SURELY_SHORT = 16  # points whose text, 228 characters at most, fits MAX_META_BYTES in any case
@@ -137,11 +138,11 @@ def build(gateway, parts, plans, ot, it):
         from gateway import edge_start  # only where it is configured
 
         gateway.edge = edge_start.make(gateway, ot)
-    gateway.scada = gateway.reader = None  # who is told of polls for SCADA, and who serves them
+    gateway.scada = gateway.reader = None  # for a SCADA: what is told of samples, who serves them (gateway.scada_task)
     if it["modbus_tcp"]:
         from gateway import scada, unload  # only where it is configured
 
-        gateway.scada, gateway.reader = scada.make(gateway, parts.net, it["modbus_tcp"], ot, computed)
+        gateway.reader = scada.wanted(gateway, parts.net, it["modbus_tcp"], ot, computed)
         unload.unload("gateway.scada")
     gateway.reset_cause = getattr(parts, "reset_cause", "other")
     gateway.identify = [bus["identify"] for bus in ot["buses"]]
@@ -152,6 +153,8 @@ def build(gateway, parts, plans, ot, it):
     for plan in plans:
         for read in plan.reads:
             gateway.recorder.know(read)
+            if any([point["type"] not in KINDS or "bit" in point or "bits" in point for point in read.points]):
+                from points import parts  # noqa: F401  (the publisher's; loaded now instead of between polls)
         plan.forget_points()
     if ot.get("machine"):
         from gateway import machine_start  # only where it is configured
@@ -163,6 +166,11 @@ def build(gateway, parts, plans, ot, it):
         gateway.recorder.know(read)
     for port, plan, bus in zip(parts.ports, gateway.plans, ot["buses"]):
         gateway.buses.append(_make_bus(gateway, port, plan, bus["mode"]))
+    gateway.faults = None
+    if ot.get("attribution"):
+        from gateway.faults import FaultWatch  # only where it is configured
+
+        gateway.faults = FaultWatch(gateway)
     gateway.keeper = Keeper(
         clock, gateway.uptime, gateway.buses, log, gateway.recorder, gateway.publisher, parts.watchdog
     )

@@ -114,7 +114,7 @@ def report(gateway):
     )
     yield ',"net":{"signal_dbm":%s}' % json.dumps(gateway.link and gateway.link.signal_dbm())
     reader = gateway.reader
-    if reader:
+    if gateway.scada:
         yield (
             ","
             + _part(

@@ -238,7 +238,6 @@ class FakeSocket:
 
     fate = "open"
     taken = (80,)  # ports that are in use
-    nobody = errno.EAGAIN  # what accept raises when nobody knocks
 
     def __init__(self, family, kind):
         self.kind = kind
@@ -270,11 +269,12 @@ class FakeSocket:
 
     def listen(self, backlog):
         self.callers = []
+        self.broken = False
 
     def accept(self):
         assert not self.blocking, "would wait for somebody"
-        if not self.callers:
-            raise OSError(self.nobody)
+        if self.broken:
+            raise OSError(errno.EIO)
         return self.callers.pop(0)
 
     def write(self, data):
@@ -310,6 +310,8 @@ class FakePoll:
         self.sock = sock
 
     def ipoll(self, timeout):
+        if hasattr(self.sock, "callers"):
+            return [(self.sock, 1)] if self.sock.callers else []
         events = {"slow": 0, "open": 4, "refused": 1 | 4}[self.sock.fate]
         return [(self.sock, events)] if events else []
 

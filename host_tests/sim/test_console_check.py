@@ -109,7 +109,7 @@ def test_the_cost_follows_from_the_configuration():
         total, own = line.split(" MB")[0].split(" ")[-1], line.split("of that ")[1].split(" ")[0]
         return float(total), float(own)
 
-    # Telemetry: 3328 bytes a minute at most, 4.8 MB; a sample's reply of 7 bytes and a batch of 120 at most each second.
+    # Telemetry: 3328 bytes a minute; each second a reply of 7 bytes and a batch of 120, all at most.
     total, own = megabytes(slow)
     assert abs(own - 3328 * 1440 / 1e6) < 0.1 and abs(total - own - 86400 * (7 + 120) / 1e6) < 0.2, slow
     assert megabytes(fast)[0] > megabytes(slow)[0]

@@ -68,7 +68,7 @@ class Session:
         self._broker = 0
         self._backoff_ms = self._backoff_min_ms
         self._reported = ""  # the last text given to on_state(False, ...)
-        self._proven = False  # this connection has carried an answer since CONNACK
+        self.proven = False  # this connection has carried an answer since CONNACK
         self._retry_at = self._gap_until = clock.ticks_ms()
         self._clear()
 
@@ -179,7 +179,6 @@ class Session:
         return wrote or got
 
     # Time
-
     def _watch(self, now):
         if not self._net.up():
             raise _Lost("network is down")
@@ -346,10 +345,11 @@ class Session:
             self._control.extend(b"\x40\x02" + bytes(body[at : at + 2]))
 
     def _prove(self):
-        self._proven = True
+        self.proven = True
         self._backoff_ms = self._backoff_min_ms
 
     # The end of a connection
+
     def _clear(self):
         """Forget what belongs to one connection; the window keeps its packets."""
         self._framer.reset()
@@ -372,14 +372,14 @@ class Session:
         pause_ms = self._backoff_ms
         if self.state == UP:
             self._reported = ""
-        if self.state == UP and self._proven:
+        if self.state == UP and self.proven:
             self._broker = 0  # the first of the list is preferred again
         else:
             self._broker = (self._broker + 1) % len(self._brokers)
             if self._broker == 0:
                 self._backoff_ms = min(2 * pause_ms, self._backoff_max_ms)
         self.state = WAITING
-        self._proven = False
+        self.proven = False
         if self._secured:
             gap_ms = self._handshake_gap_ms  # and up to a sixteenth more, so that boxes do not stay in step
             self._gap_until = self._clock.ticks_add(self._secured_at, gap_ms + (self._rand(10) * gap_ms >> 14))

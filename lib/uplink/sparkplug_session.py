@@ -72,7 +72,7 @@ class SparkplugSession(Session):
     def leave(self, text):
         """From `on_message` only: end this connection without DISCONNECT, so that the broker publishes the last will,
         and go to the next broker of the list."""
-        self._proven = False
+        self.proven = False
         raise _Lost(text)
 
     def _exchange(self, now):
