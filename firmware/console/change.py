@@ -12,42 +12,41 @@ def check(shell, words):
     """Every mistake on a line of its own; else what the candidate costs."""
     if not revisions.has_candidate():
         raise Refused(verbs.CHECK, "no candidate: change something with set first")
-    from console import checker
-
-    errors = []
-    costs = []
-    log = shell.gateway.log
-    yield from checker.check(shell.gateway.rs485, errors, costs, log.sectors if log else 0)
+    errors, costs = yield from _checked(shell)
     for line in errors or costs:
         yield from verbs.wrapped(line)
     if errors:
         raise Refused(verbs.CHECK, "%d mistakes: mend them with set, or discard" % len(errors))
+    return costs
 
 
 def diff(shell, words):
-    """diff"""
+    """What was changed, then mistakes, or what it costs beside what the configuration in use cost when it came."""
     if not revisions.has_candidate():
         yield "no candidate: the configuration in use is unchanged"
         return
     for line in revisions.changes():
         yield line
-    from console import checker
-
-    log = shell.gateway.log
-    sectors = log.sectors if log else 0
-    now, then, errors = [], [], []
-    yield from checker.check(shell.gateway.rs485, errors, then, sectors)
-    folder = revisions.folder(revisions.now().current)
-    if not errors and not revisions.blank(folder):
-        yield from checker.check(shell.gateway.rs485, [], now, sectors, folder)
+    errors, costs = yield from _checked(shell)
+    before = revisions.costs(revisions.now().current)
     for line in errors:
         yield from verbs.wrapped("!! " + line)
-    for line in now:
-        if line not in then and line[:7] != "memory:":
+    for line in before:
+        if line not in costs:
             yield from verbs.wrapped("now:  " + line)
-    for line in then:
-        if line not in now and line[:7] != "memory:":
+    for line in costs:
+        if line not in before and line[:7] != "memory:":
             yield from verbs.wrapped("then: " + line)
+
+
+def _checked(shell):
+    """Yields None; returns (mistakes, costs) of the candidate."""
+    from console import checker
+
+    errors, costs = [], []
+    log = shell.gateway.log
+    yield from checker.check(shell.gateway.rs485, errors, costs, log.sectors if log else 0)
+    return errors, costs
 
 
 def commit(shell, words):
@@ -59,7 +58,7 @@ def commit(shell, words):
         minutes = int(words[0])
     if revisions.on_trial():
         raise Refused(verbs.BUSY, "a trial runs: type confirm or rollback first")
-    yield from check(shell, [])
+    costs = yield from check(shell, [])
     halves = sorted({half_of(line) for line in revisions.changes()})
     if len(halves) > 1:
         from console import people
@@ -69,7 +68,7 @@ def commit(shell, words):
         shell.need(half)
     from console import audit_chain  # not beside the check: memory
 
-    number = revisions.commit(shell.who(), audit_chain.when(shell), minutes * 60)
+    number = revisions.commit(shell.who(), audit_chain.when(shell), minutes * 60, costs)
     _note(shell, "commit of revision %d" % number)
     if revisions.now().state == "first":
         yield "revision %d is the first: it stays if the box can start with it" % number

@@ -1,47 +1,65 @@
 """Checks a candidate unit by unit: while the box polls, a whole ot.json would not fit into memory.
 
 The rules are those of the start (gateway.rules, gateway.config, modbus.planner), given one unit at a time; what only
-the whole shows (names and unit ids used twice, the share of the bus) is kept in small tables. The start checks once
-more, and a candidate that it refuses goes back by itself.
+the whole shows (names and unit ids used twice, the share of the bus) is kept in small tables. One round looks for
+mistakes, a second one for the cost: the code of both at once would not fit either. The start checks once more, and a
+candidate that it refuses goes back by itself.
 """
 
 import json
 
 from console import jsonfile
 from flashlog.layout import outlook
-from gateway import config, revisions, rules
+from gateway import revisions, rules, unload
 from gateway.planning import MAX_READS_PER_BUS, SURELY_SHORT
 from gateway.publisher import MAX_META_BYTES
-from modbus import planner
+from gateway.schema_store import USUAL_KEYS
 from modbus.line import Line
 from modbus.plan import MAX_GROUPS, Plan
 
 _NO_ITEMS = ("list", ("int", 0, 0), 0, 0)
 _DAY_MS = 86400000
+_OT_PATH = revisions.EDIT + "/ot.json"
 
 
-def check(ports, errors, costs, sectors=0, folder=revisions.EDIT):
+def check(ports, errors, costs, sectors=0):
     """A generator of Nones, between which others run. Mistakes go to `errors`, what it costs to `costs`, as lines.
-    sectors: of the flash log, 0: not known. folder: of the configuration, the candidate's if not named."""
-    config.half(folder, config.IT_FILE, ports, errors)
+    sectors: of the flash log, 0: not known."""
+    _it_half(ports, errors)
     yield None
     try:
-        with open((folder + "/" if folder else "") + config.OT_FILE, "rb") as file:
+        with open(_OT_PATH, "rb") as file:
             ot = _Ot(jsonfile.Scanner(file), ports, errors, costs, sectors)
             yield from ot.check()
-        if not errors:
-            from console import expense
-
-            yield None
-            it = config.half(folder, config.IT_FILE, ports, errors)  # once more: both halves at once may not fit
-            costs.append(expense.network(it["publish"], ot.records, ot.reply_bytes, ot.values))
-            costs += expense.memory(it, ot.listens)
+            if not errors:
+                _forget("gateway.config", "gateway.config_points", "gateway.edge_rules", "gateway.machine_rules")
+                ot.price()
+                yield from ot.check()
     except (ValueError, jsonfile.NotFound) as error:
-        errors.append("%s: not valid JSON: %s" % (config.OT_FILE, error))
+        errors.append("ot.json: not valid JSON: %s" % error)
+    if not errors:
+        _forget("modbus.planner", "gateway.schema_store", "gateway.units")
+        from console import expense
+
+        yield None
+        it = _it_half(ports, errors)
+        costs.append(expense.network(it["publish"], ot.records, ot.reply_bytes, ot.values))
+        costs += expense.memory(it, ot.listens)
+
+
+def _it_half(ports, errors):
+    from gateway import config
+
+    return config.half(revisions.EDIT, config.IT_FILE, ports, errors)
+
+
+def _forget(*names):
+    for name in names:
+        unload.unload(name)
 
 
 class _Ot:
-    """One pass over ot.json."""
+    """One round over ot.json for mistakes; after `price` one for the cost."""
 
     def __init__(self, scan, ports, errors, costs, sectors):
         self._scan = scan
@@ -49,21 +67,29 @@ class _Ot:
         self._errors = errors
         self._costs = costs
         self._sectors = sectors
+        self._rules = self._machine = None
+        self._points = {}  # that rules name
+        self._machine_points = {}  # that its section names
+        self._counts = {}  # of rules, by feature
+        self._pricing = False
         self._seen = {}  # names and, by bus, ports and unit ids
         self.listens = False  # a bus is in mode listen
         self.records = 0  # a day
         self.reply_bytes = 0  # a day, with 5 bytes of each that become tag, group, time and size
         self.values = 0  # a day
 
+    def price(self):
+        """The next round tells the cost."""
+        self._pricing = True
+        self._seen = {}
+
     def check(self):
         scan = self._scan
         head, buses = self._head(jsonfile.find(scan, []), "buses", rules.OT, "")
-        self._rules = self._rule_text(head)
-        self._points = {}  # that rules name
-        self._machine = None if self._errors else head.get("machine")
-        self._machine_points = {}  # that its section names
-        self._counts = {}  # of rules, by feature
         number = 0
+        if not self._pricing:
+            self._rules = self._rule_text(head)
+            self._machine = None if self._errors else head.get("machine")
         for bus_place in self._items(buses):
             path = "buses[%d]" % number
             bus, units = self._head(bus_place, "units", rules.OT[1]["buses"][0][1], path)
@@ -72,18 +98,20 @@ class _Ot:
             yield None
             yield from self._units(path, number, bus, units)
             number += 1
-        if not self._errors:
-            self._check_rules(head)
         if not number:
             self._say("buses: found a list of 0, allowed a list of 1..2")
-        if head and not self._errors:
+        if not self._errors and not self._pricing:
+            yield None
+            self._check_rules(head)
+        if self._pricing and not self._errors:
             self._costs.append("about %d records a day" % self.records)
             if self._sectors:
                 blocks = min(self.records, 86400)  # one a second
                 self._costs.append("at most " + outlook(self._sectors, self.reply_bytes + 32 * blocks))
-            from gateway import edge_cost
+            if any(self._counts.values()):
+                from gateway import edge_cost
 
-            self._costs.extend(edge_cost.lines(self._counts))
+                self._costs.extend(edge_cost.lines(self._counts))
 
     def _rule_text(self, head):
         """Where rules name points, None without rules."""
@@ -117,16 +145,12 @@ class _Ot:
             unit = yield from self._unit(unit_place, unit_path)
             self._once(unit_path + ".name", unit.get("name"))
             self._once(unit_path + ".unit_id", unit.get("unit_id"), number)
-            if len(self._errors) == before and "baud" in bus:
-                bus["units"] = [unit]
-                for line in config.check_ot({"buses": [bus]}, self._ports):
-                    self._say(line.replace("buses[0].units[0]", unit_path).replace("buses[0]", path))
-                yield None
-                if len(self._errors) == before:
-                    self._note_rules(unit)
-                    more, permille = self._cost(bus, unit)
-                    reads += more
-                    share += permille
+            if self._pricing:
+                more, permille = self._cost(bus, unit)
+                reads += more
+                share += permille
+            elif len(self._errors) == before and "baud" in bus:
+                self._whole(bus, unit, path, unit_path)
             count += 1
             yield None
         if not count:
@@ -141,10 +165,19 @@ class _Ot:
                 "%s: polling needs at least %d.%d %% of the bus, allowed %d.%d %%: longer periods, or more baud"
                 % ((bus["name"],) + divmod(share, 10) + divmod(allowed, 10))
             )
-        elif not self._errors:
+        elif self._pricing and not self._errors:
             self._costs.append(
                 "%s: %d units in %d reads use %d.%d %% of the bus" % ((bus["name"], count, reads) + divmod(share, 10))
             )
+
+    def _whole(self, bus, unit, path, unit_path):
+        """What no single key of a unit shows."""
+        from gateway import config
+
+        bus["units"] = [unit]
+        for line in config.check_ot({"buses": [bus]}, self._ports):
+            self._say(line.replace("buses[0].units[0]", unit_path).replace("buses[0]", path))
+        self._note_rules(unit)
 
     def _note_rules(self, unit):
         banded = sum(["deadband" in point or "deadband_percent" in point for point in unit["points"]])
@@ -160,6 +193,8 @@ class _Ot:
 
     def _cost(self, bus, unit):
         """(reads, permille of the bus) of one unit."""
+        from modbus import planner
+
         line = Line(bus["name"], bus["baud"], bus["serial_format"], 1000)
         try:
             plan = Plan(line, [unit], (), 0, MAX_GROUPS, False)
@@ -171,10 +206,11 @@ class _Ot:
             self.records += records
             self.reply_bytes += records * read.need
             self.values += records * len(read.points)
-            if len(read.points) > SURELY_SHORT:
+            if len(read.points) > SURELY_SHORT or any([len(point) > USUAL_KEYS for point in read.points]):
                 from gateway import schema_store as store  # only where it may be too much
 
                 size = len(store.read_text(bus["name"], read, ())) + 2  # its number may have more digits
+                size += len(store.silence_text(read.points))
                 for point in read.points:  # the whole text may not fit into memory now
                     size += 1 + len(store.point_text(point, point["address"] - read.address))
                 if size > MAX_META_BYTES - 64:
@@ -246,4 +282,4 @@ class _Ot:
 
     def _say(self, line):
         if len(self._errors) < 40:
-            self._errors.append("%s: %s" % (config.OT_FILE, line))
+            self._errors.append("ot.json: " + line)

@@ -9,12 +9,12 @@ import json
 import os
 
 from console import asking, finder, jsonfile, live
+from modbus.widths import words_of
 
 FOLDER = "profiles"
 _HEAD = ("profile", "maker", "model", "confidence", "identity", "probe")
 _CONFIDENCE = ("community", "documented", "cross-checked", "verified")
 _SHOWN = 3  # values that a person is shown of each unit
-_FORMS = (("uint16", 1), ("int16", 1), ("uint32", 2), ("int32", 2), ("float32", 2))
 
 
 class Device:
@@ -100,9 +100,9 @@ def look(gateway, number, unit_id):
         if identity and identity.get("vendor") and identity["vendor"].lower() in said:
             if not identity.get("product") or identity["product"].lower() in said:
                 how = "it says so"
-        if how is None and probe and not identity and probe["type"] in dict(_FORMS):
+        if how is None and probe and not identity:
             value = yield from _value(gateway, number, unit_id, probe, cache)
-            if value and value[0] and probe["low"] <= float(value[1]) <= probe["high"]:
+            if value[0] and _lies_in(value[1], probe):
                 how = "its values fit"
         if how is None:
             continue
@@ -120,6 +120,13 @@ def look(gateway, number, unit_id):
                 device.plain = (fc, 0)
                 break
     return device
+
+
+def _lies_in(text, probe):
+    try:
+        return probe["low"] <= float(text) <= probe["high"]
+    except ValueError:
+        return False  # not a number
 
 
 def _values(gateway, number, unit_id, file, cache, values):
@@ -143,13 +150,13 @@ def _values(gateway, number, unit_id, file, cache, values):
 
 def _value(gateway, number, unit_id, point, cache):
     """Yields None; returns (True, the point's value as text) or (False, "")."""
-    words = dict(_FORMS).get(point["type"], 1)
-    answer = yield from _ask(gateway, number, unit_id, point["fc"], point["address"], words, cache)
-    if not answer[0] or (point["type"] != "bool" and point["type"] not in dict(_FORMS)):
-        return answer[0], "(read)" if answer[0] else ""
-    form = {"at": 0, "order": "ABCD", "scale": 1, "offset": 0}
+    count = words_of(point["type"])
+    answer = yield from _ask(gateway, number, unit_id, point["fc"], point["address"], count, cache)
+    if not answer[0]:
+        return answer
+    form = {"name": "", "at": 0, "order": "ABCD", "scale": 1, "offset": 0}
     form.update(point)
-    return True, live.value_text(answer[1], form)
+    return True, live.value_text(answer[1], form, (form,))
 
 
 def _ask(gateway, number, unit_id, fc, address, count, cache):

@@ -10,7 +10,7 @@ from modbus.names import quality_name
 
 # What decodes values, if nobody else has it: it goes when the verb has ended.
 _DECODERS = "gateway.meaning gateway.decimals points.exact points.digits points.numbers"
-_OURS = [name for name in _DECODERS.split() if name not in sys.modules]
+OURS = [name for name in _DECODERS.split() if name not in sys.modules]
 from gateway import meaning, unload  # noqa: E402  (after the look at what was there before)
 
 _QUEUE = 16  # results that may wait for the terminal; what comes faster is left out and counted
@@ -54,7 +54,7 @@ def watch(shell, words):
                 missed[0] = 0
     finally:
         gateway.tap = None
-        for name in _OURS:
+        for name in OURS:
             unload.unload(name)
 
 

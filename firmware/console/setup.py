@@ -6,11 +6,11 @@ Each half is asked for only where it is missing, so IT may bring its half as a f
 
 import os
 
-from console import audit_chain as chain
-from console import checker, devices, jsonfile, people, verbs
+from console import jsonfile, people, verbs
 from console.verbs import Ask, Refused
-from gateway import revisions
+from gateway import revisions, unload
 
+_SEARCHING = "console.devices console.finder console.asking console.live"
 MAX_UNITS = 16  # that are looked at
 
 
@@ -25,12 +25,27 @@ def setup(shell, words):
     yield "1 board: %s, %d RS-485 port%s" % (gateway.chip, gateway.rs485, "s"[: gateway.rs485 > 1])
     if _is_missing(source, "ot.json"):
         yield from _machine_side(gateway)
+        _forget()
     if _is_missing(source, "it.json"):
         from console import outside
 
         yield from outside.it_side(shell, _candidate("it"))
+        del outside
+        for name in ("console.outside", "console.brokers", "uplink.session"):
+            unload.unload(name)
     yield from _passwords(shell)
     yield from _summary(shell)
+
+
+def _forget():
+    """What the search has needed makes room for what the network needs."""
+    from console import live
+
+    for name in live.OURS + _SEARCHING.split():
+        unload.unload(name)
+    from gateway import search
+
+    search.forget()
 
 
 def _is_missing(folder, name):
@@ -46,6 +61,8 @@ def _candidate(half):
 
 def _machine_side(gateway):
     """Both lines; the answer of a person to each. Writes ot.json."""
+    from console import devices
+
     lines = []
     for number in range(gateway.rs485):
         name = gateway.buses[number].line.name
@@ -77,6 +94,8 @@ def _machine_side(gateway):
 
 def _offer(gateway, number, units):
     """Shows what the units may be; returns [(unit id, profile file or None, (fc, address))] that a person agrees to."""
+    from console import devices
+
     found = []
     yield "3 devices:"
     for unit in units:
@@ -184,6 +203,8 @@ def _passwords(shell):
 
 
 def _summary(shell):
+    from console import checker
+
     errors, costs = [], []
     yield "8 summary:"
     yield from checker.check(shell.gateway.rs485, errors, costs, 0)
@@ -195,7 +216,9 @@ def _summary(shell):
     if answer is None or answer.strip()[:1] == "n":
         yield "the candidate waits: show, set, check, commit; or discard"
         return
-    number = revisions.commit(shell.who(), chain.when(shell), 600)
+    from console import audit_chain as chain
+
+    number = revisions.commit(shell.who(), chain.when(shell), 600, costs)
     chain.note(shell, "setup, revision %d" % number)
     yield "the box starts with it now; then press Enter and type status"
     shell.gateway.restart()

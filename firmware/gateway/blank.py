@@ -5,6 +5,7 @@ searched and asked. It ends by `restart`, when the console has committed a confi
 """
 
 import asyncio
+import gc
 
 from gateway.app import Restart
 from modbus.line import Line
@@ -72,6 +73,7 @@ class Blank:
         """Until there is a configuration to start with."""
         from console import door
 
+        gc.threshold(8192)  # set-up loads much, one thing after the other
         print("this box has no configuration yet: press Enter, then type setup")
         await asyncio.gather(door.run(self.console, self, asyncio.sleep_ms), self._blink())
 
@@ -95,6 +97,7 @@ class Blank:
     @staticmethod
     async def load(importer, sleep_ms, least_bytes=0):
         """As gateway.keeper's; there is nothing to pause for."""
+        gc.collect()
         return importer()
 
     @staticmethod

@@ -20,6 +20,7 @@ HALVES = ("ot.json", "it.json")
 KEPT = 10
 FIRST = -1  # what `start` gives as trial of a first configuration
 _ABOUT = "about"
+_COSTS = "costs"
 # What a blank box has as candidate before somebody types a word.
 _BLANKS = (
     '{"format": 1, "owner": "ot", "revision": 1, "buses": []}',
@@ -95,9 +96,9 @@ def on_trial():
     return now().state in ("trial", "running")
 
 
-def commit(author, when, trial_s):
+def commit(author, when, trial_s, costs=()):
     """The candidate becomes the current revision, on trial for `trial_s` seconds from the next start; its number.
-    Where there is none to go back to it is not on trial.
+    Where there is none to go back to it is not on trial. costs: lines that are kept with it.
 
     Raises OSError when there is no room; then nothing has changed.
     """
@@ -111,6 +112,9 @@ def commit(author, when, trial_s):
         with open(target + "/" + _ABOUT, "w") as file:
             file.write("%s %s\n" % (author, when))
             _copy_changes(file)
+        with open(target + "/" + _COSTS, "w") as file:
+            for line in costs:
+                file.write(line + "\n")
     except OSError:
         remove(target)
         raise
@@ -157,8 +161,17 @@ def numbers():
 
 def about(number):
     """Lines about a revision: who, when, what; empty when nothing is known."""
+    return _lines(folder(number) + "/" + _ABOUT)
+
+
+def costs(number):
+    """What revision `number` cost when it was committed, as lines; empty when nothing is known."""
+    return _lines(folder(number) + "/" + _COSTS)
+
+
+def _lines(path):
     try:
-        with open(folder(number) + "/" + _ABOUT) as file:
+        with open(path) as file:
             return [line.rstrip() for line in file]
     except OSError:
         return []
@@ -211,11 +224,7 @@ def note_change(line):
 
 def changes():
     """Lines of `note_change`."""
-    try:
-        with open(CHANGES) as file:
-            return [line.rstrip() for line in file]
-    except OSError:
-        return []
+    return _lines(CHANGES)
 
 
 def _copy_changes(file):

@@ -12,14 +12,14 @@ from hashlib import sha256
 from gateway.schema import FOLDER, find, head, hex_of, intact, names_in
 
 MAX_SCHEMAS = 8
-_USUAL_KEYS = 10  # of a point; one with more has a longer text
+USUAL_KEYS = 10  # of a point; one with more has a longer text
 
 
 def group_texts(plans, computed, more_than=0):
     """Yield the canonical text of every group that has more points than that; the virtual ones (`computed`) last."""
     for plan in plans:
         for read in plan.reads:
-            if len(read.points) > more_than or any([len(point) > _USUAL_KEYS for point in read.points]):
+            if len(read.points) > more_than or any([len(point) > USUAL_KEYS for point in read.points]):
                 yield read_text(plan.line.name, read, read.points)
     for read in computed:
         if len(read.points) > more_than:
@@ -53,12 +53,12 @@ def group_text(bus_name, unit_name, unit_id, group, fc, address, count, period_m
             ("period_ms", period_ms),
         )
         + ',"points":[%s]' % listed
-        + _silence_text(points)
+        + silence_text(points)
     )
 
 
-def _silence_text(points):
-    # What silence means, where every point has a deadband: otherwise each sample is recorded.
+def silence_text(points):
+    """What `group_text` says about silence, where every point has a deadband: otherwise each sample is recorded."""
     for point in points:
         if "deadband" not in point and "deadband_percent" not in point:
             return ""

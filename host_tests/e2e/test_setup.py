@@ -64,7 +64,7 @@ def test_setup_leads_from_a_blank_box_to_values_at_the_broker(blank: BlankBox) -
     offered = blank.enter("devices: $", "y")
     assert "eastron-sdm120" in offered and "voltage 2" in offered, offered
     assert "xy-md02" in offered and "temperature" in offered, offered
-    assert "unit 3: no profile fits" in offered and "left out" in offered, offered
+    assert "delta-ms300" in offered and "unit 4: no profile fits: its register 0 as a start" in offered, offered
     blank.enter("place: $", "acme/lyon/press-shop/line-1/cell-3/press-7")
     blank.enter("broker: $", "127.0.0.1 9")  # the mistake
     said = blank.enter("broker: $", f"127.0.0.1 {port}")
@@ -78,12 +78,12 @@ def test_setup_leads_from_a_blank_box_to_values_at_the_broker(blank: BlankBox) -
     print(f"REPORT: setup from a blank box: {blank.entries} entries, one of them wrong")
     blank.knock()
     status = blank.type("status")
-    assert "3 of 3 units answer" in status and "trial" not in status, status
+    assert "4 of 4 units answer" in status and "trial" not in status, status
     asked = blank.said().replace("\r", "").partition("> box virtual")[0]
     assert all(len(line) <= 78 and line.isascii() for line in asked.splitlines())
     ot = json.loads((blank.box / "config" / "1" / "ot.json").read_text())
     units = {unit["unit_id"]: unit for unit in ot["buses"][0]["units"]}
-    assert set(units) == {1, 2, 4} and units[1]["points"][0]["name"] == "voltage"
+    assert set(units) == {1, 2, 3, 4} and units[1]["points"][0]["name"] == "voltage"
     assert "setup, revision 1" in blank.type("audit")
     blank.pull_the_plug()
     blank.start_firmware()

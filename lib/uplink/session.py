@@ -179,7 +179,6 @@ class Session:
         return wrote or got
 
     # Time
-
     def _watch(self, now):
         if not self._net.up():
             raise _Lost("network is down")
