@@ -5,9 +5,7 @@ the whole shows (names and unit ids used twice, the share of the bus) is kept in
 more, and a candidate that it refuses goes back by itself.
 """
 
-import json
-
-from console import jsonfile
+from console import jsonfile, strict
 from flashlog.layout import outlook
 from gateway import config, revisions, rules
 from modbus import planner
@@ -21,6 +19,13 @@ _DAY_MS = 86400000
 def check(ports, errors, costs, sectors=0):
     """A generator of Nones, between which others run. Mistakes go to `errors`, what it costs to `costs`, as lines.
     sectors: of the flash log."""
+    for name in (config.IT_FILE, config.OT_FILE):
+        try:
+            yield from strict.check(revisions.EDIT + "/" + name)
+        except ValueError as error:
+            errors.append("%s: not valid JSON, or a key twice: %s" % (name, error.args[0] if error.args else ""))
+    if errors:
+        return
     config.half(revisions.EDIT, config.IT_FILE, ports, errors)
     yield None
     try:
@@ -68,7 +73,6 @@ class _Ot:
         count = 0
         for unit_place in self._items(place):
             unit_path = "%s.units[%d]" % (path, count)
-            before = len(self._errors)
             unit = self._load(unit_place)
             lines = []
             unit = rules.check(unit, rules.OT[1]["buses"][0][1][1]["units"][0][1], unit_path, lines)
@@ -76,12 +80,13 @@ class _Ot:
                 self._say(line)
             self._once(unit_path + ".name", unit.get("name"))
             self._once(unit_path + ".unit_id", unit.get("unit_id"), number)
-            if len(self._errors) == before and "baud" in bus:
+            if not lines and bus:
                 bus["units"] = [unit]
-                for line in config.check_ot({"buses": [bus]}, self._ports):
+                lines = config.check_ot({"buses": [bus]}, self._ports)
+                for line in lines:
                     self._say(line.replace("buses[0].units[0]", unit_path).replace("buses[0]", path))
                 yield None
-                if len(self._errors) == before:
+                if not lines:
                     more, permille = self._cost(bus, unit)
                     reads += more
                     share += permille
@@ -115,7 +120,7 @@ class _Ot:
         return len(plan.reads), plan.share_permille()
 
     def _head(self, place, inner, rule, path):
-        """(the checked object without its list `inner`, Place of that list or None)."""
+        """(the checked object without its list `inner`, empty if it has mistakes; Place of that list or None)."""
         scan = self._scan
         scan.seek(place.start)
         tree = {}
@@ -131,7 +136,7 @@ class _Ot:
         tree = rules.check(tree, ("map", keys), path, lines)
         for line in lines:
             self._say(line)
-        return tree, found
+        return {} if lines else tree, found
 
     def _items(self, place):
         if place is None:
@@ -145,11 +150,13 @@ class _Ot:
     def _load(self, place):
         self._scan.seek(place.start)
         self._scan.skip()
-        return json.loads(jsonfile.text_of(self._scan, place.start, self._scan.tell()))
+        return config.parsed(jsonfile.text_of(self._scan, place.start, self._scan.tell()))
 
     def _once(self, where, value, among=None):
+        if value is None or isinstance(value, (list, dict)):
+            return  # missing or wrong, which has been said
         key = (among, value)
-        if value is not None and key in self._seen:
+        if key in self._seen:
             self._say(
                 "%s: found %s, allowed a value not used before (%s)" % (where, rules.shown(value), self._seen[key])
             )
