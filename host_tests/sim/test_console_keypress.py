@@ -76,7 +76,7 @@ class Gateway:
 
 def saturated():
     """Two units that together want 99.6 % of the bus."""
-    units = [Unit(number, {(3, at): at for at in range(10)}) for number in (1, 2)]
+    units = [Unit(number) for number in (1, 2)]
     rig = Rig(units, [unit(number, ((0, 10, 46),)) for number in (1, 2)])
     rig.run_ms(2000)
     return rig
@@ -90,6 +90,7 @@ def session(rig, typed):
     before = len(rig.results)
     rig.run_ms(SECONDS * 1000)
     assert not port.due
+    assert not any([quality for quality in rig.qualities(1)])
     return port, len(rig.results) - before
 
 
