@@ -23,12 +23,17 @@ def hold_prompt():
     return part("prompt").hold(board.WATCHDOG_MS)
 
 
+def make_led():
+    """The status LED, None on a board that has none."""
+    return None if board.LED["pin"] is None else part("led").Led(board.LED["pin"])
+
+
 class Parts:
     """The board's hardware behind the seams of DESIGN.md. Raises OSError or ValueError with one clear line."""
 
     def __init__(self, ot, it):
         self.clock = part("clock").Clock()
-        self.led = part("led").Led(board.LED["pin"])
+        self.led = make_led()
         self.net = part("net").Net(board.NET, it, self.clock)
         self.flash = part("storage").open_flash(board.FLASH)
         rs485 = part("uart_rs485").Rs485
@@ -53,8 +58,10 @@ def load():
         if console:
             return console, None, 0
     halves = config.load(folder, len(board.RS485))
-    unload.unload("gateway.config")
-    unload.unload("gateway.rules")
+    for name in ("config", "rules", "edge_rules", "edge_points", "machine_rules"):
+        unload.unload("gateway." + name)
+    unload.unload("edge.expression")
+    unload.unload("production.texts")
     return halves + (trial_s,)
 
 
@@ -68,7 +75,7 @@ def blank_box(console):
     return Blank(
         console,
         clock,
-        part("led").Led(board.LED["pin"]),
+        make_led(),
         [rs485(wired, 19200, "8E1") for wired in board.RS485],
         lambda it: part("net").Net(board.NET, it, clock),
         chip.chip_id(),

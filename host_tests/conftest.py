@@ -95,7 +95,7 @@ def missing(what: str, remedy: str) -> NoReturn:
     pytest.skip(text)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def broker_program() -> str:
     """The broker that end-to-end tests use: `mosquitto`, or `amqtt` where it is absent and this is not CI."""
     from fieldgate.broker import find_mosquitto

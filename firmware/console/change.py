@@ -1,6 +1,5 @@
-"""Verbs that put a candidate into use and take it back: check, commit, confirm, rollback, discard, reboot."""
+"""Verbs that put a candidate into use and take it back: diff, check, commit, confirm, rollback, discard, reboot."""
 
-from console import audit_chain as chain
 from console import verbs
 from console.verbs import Refused
 from gateway import revisions
@@ -19,9 +18,36 @@ def check(shell, words):
     costs = []
     log = shell.gateway.log
     yield from checker.check(shell.gateway.rs485, errors, costs, log.sectors if log else 0)
-    yield from errors or costs
+    for line in errors or costs:
+        yield from verbs.wrapped(line)
     if errors:
         raise Refused(verbs.CHECK, "%d mistakes: mend them with set, or discard" % len(errors))
+
+
+def diff(shell, words):
+    """diff"""
+    if not revisions.has_candidate():
+        yield "no candidate: the configuration in use is unchanged"
+        return
+    for line in revisions.changes():
+        yield line
+    from console import checker
+
+    log = shell.gateway.log
+    sectors = log.sectors if log else 0
+    now, then, errors = [], [], []
+    yield from checker.check(shell.gateway.rs485, errors, then, sectors)
+    folder = revisions.folder(revisions.now().current)
+    if not errors and not revisions.blank(folder):
+        yield from checker.check(shell.gateway.rs485, [], now, sectors, folder)
+    for line in errors:
+        yield from verbs.wrapped("!! " + line)
+    for line in now:
+        if line not in then and line[:7] != "memory:":
+            yield from verbs.wrapped("now:  " + line)
+    for line in then:
+        if line not in now and line[:7] != "memory:":
+            yield from verbs.wrapped("then: " + line)
 
 
 def commit(shell, words):
@@ -34,10 +60,17 @@ def commit(shell, words):
     if revisions.on_trial():
         raise Refused(verbs.BUSY, "a trial runs: type confirm or rollback first")
     yield from check(shell, [])
-    for line in revisions.changes():
-        shell.need(half_of(line))
-    number = revisions.commit(shell.who(), chain.when(shell), minutes * 60)
-    chain.note(shell, "commit of revision %d" % number)
+    halves = sorted({half_of(line) for line in revisions.changes()})
+    if len(halves) > 1:
+        from console import people
+
+        yield from people.need_both(shell)
+    for half in halves[: len(halves) & 1]:
+        shell.need(half)
+    from console import audit_chain  # not beside the check: memory
+
+    number = revisions.commit(shell.who(), audit_chain.when(shell), minutes * 60)
+    _note(shell, "commit of revision %d" % number)
     if revisions.now().state == "first":
         yield "revision %d is the first: it stays if the box can start with it" % number
     else:
@@ -61,15 +94,21 @@ def confirm(shell, words):
     if not revisions.confirm():
         raise Refused(verbs.CHECK, "nothing is on trial")
     shell.gateway.trial_over()
-    chain.note(shell, "confirm")
+    _note(shell, "confirm")
     yield "revision %d is kept" % revisions.now().current
+
+
+def _note(shell, what):
+    from console import audit_chain
+
+    audit_chain.note(shell, what)
 
 
 def rollback(shell, words):
     """rollback [revision]"""
     if not words:
         if revisions.roll_back("by " + shell.who()):
-            chain.note(shell, "rollback")
+            _note(shell, "rollback")
             yield "revision %d is back" % revisions.now().current
             yield "the gateway starts again now"
             shell.gateway.restart()

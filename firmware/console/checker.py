@@ -8,29 +8,41 @@ more, and a candidate that it refuses goes back by itself.
 from console import jsonfile, strict
 from flashlog.layout import outlook
 from gateway import config, revisions, rules
+from gateway.publisher import MAX_META_BYTES
 from modbus import planner
 from modbus.line import Line
 from modbus.plan import MAX_GROUPS, Plan
 
+# As gateway.start has them.
+SURELY_SHORT = 16
+MAX_READS_PER_BUS = 100
 _NO_ITEMS = ("list", ("int", 0, 0), 0, 0)
 _DAY_MS = 86400000
 
 
-def check(ports, errors, costs, sectors=0):
+def check(ports, errors, costs, sectors=0, folder=revisions.EDIT):
     """A generator of Nones, between which others run. Mistakes go to `errors`, what it costs to `costs`, as lines.
-    sectors: of the flash log."""
+    sectors: of the flash log, 0: not known. folder: of the configuration, the candidate's if not named."""
     for name in (config.IT_FILE, config.OT_FILE):
         try:
-            yield from strict.check(revisions.EDIT + "/" + name)
+            yield from strict.check((folder + "/" if folder else "") + name)
         except ValueError as error:
             errors.append("%s: not valid JSON, or a key twice: %s" % (name, error.args[0] if error.args else ""))
     if errors:
         return
-    config.half(revisions.EDIT, config.IT_FILE, ports, errors)
+    config.half(folder, config.IT_FILE, ports, errors)
     yield None
     try:
-        with open(revisions.EDIT + "/" + config.OT_FILE, "rb") as file:
-            yield from _Ot(jsonfile.Scanner(file), ports, errors, costs, sectors).check()
+        with open((folder + "/" if folder else "") + config.OT_FILE, "rb") as file:
+            ot = _Ot(jsonfile.Scanner(file), ports, errors, costs, sectors)
+            yield from ot.check()
+        if not errors:
+            from console import expense
+
+            yield None
+            it = config.half(folder, config.IT_FILE, ports, errors)  # once more: both halves at once may not fit
+            costs.append(expense.network(it["publish"], ot.records, ot.reply_bytes, ot.values))
+            costs += expense.memory(it, ot.listens)
     except (ValueError, jsonfile.NotFound) as error:
         errors.append("%s: not valid JSON: %s" % (config.OT_FILE, error))
 
@@ -45,12 +57,19 @@ class _Ot:
         self._costs = costs
         self._sectors = sectors
         self._seen = {}  # names and, by bus, ports and unit ids
-        self._records = 0
-        self._bytes = 0  # of flash a day, at most: columns take less
+        self.listens = False  # a bus is in mode listen
+        self.records = 0  # a day
+        self.reply_bytes = 0  # a day, with 5 bytes of each that become tag, group, time and size
+        self.values = 0  # a day
 
     def check(self):
         scan = self._scan
         head, buses = self._head(jsonfile.find(scan, []), "buses", rules.OT, "")
+        self._rules = self._rule_text(head)
+        self._points = {}  # that rules name
+        self._machine = None if self._errors else head.get("machine")
+        self._machine_points = {}  # that its section names
+        self._counts = {}  # of rules, by feature
         number = 0
         for bus_place in self._items(buses):
             path = "buses[%d]" % number
@@ -60,33 +79,58 @@ class _Ot:
             yield None
             yield from self._units(path, number, bus, units)
             number += 1
+        if not self._errors:
+            self._check_rules(head)
         if not number:
             self._say("buses: found a list of 0, allowed a list of 1..2")
         if head and not self._errors:
-            self._costs.append("about %d records a day" % self._records)
+            self._costs.append("about %d records a day" % self.records)
             if self._sectors:
-                blocks = min(self._records, 86400)  # one a second
-                self._costs.append("at most " + outlook(self._sectors, self._bytes + 32 * blocks))
+                blocks = min(self.records, 86400)  # one a second
+                self._costs.append("at most " + outlook(self._sectors, self.reply_bytes + 32 * blocks))
+            from gateway import edge_cost
+
+            self._costs.extend(edge_cost.lines(self._counts))
+
+    def _rule_text(self, head):
+        """Where rules name points, None without rules."""
+        if not [key for key in ("derived", "aggregates", "alarms", "anomaly") if head.get(key)]:
+            return None
+        from gateway import edge_points
+
+        return edge_points.mentioned(head)
+
+    def _check_rules(self, head):
+        if self._machine:
+            from gateway import machine_rules
+
+            for line in machine_rules.check(self._machine, self._machine_points):
+                self._say(line)
+        if self._rules is None:
+            return
+        from gateway import edge_points, edge_rules
+
+        for line in edge_rules.check(head, self._points):
+            self._say(line)
+        for key in edge_points.SECTIONS:
+            self._counts[key] = len(head.get(key, ()))
 
     def _units(self, path, number, bus, place):
         reads = share = 0
         count = 0
         for unit_place in self._items(place):
             unit_path = "%s.units[%d]" % (path, count)
-            unit = self._load(unit_place)
-            lines = []
-            unit = rules.check(unit, rules.OT[1]["buses"][0][1][1]["units"][0][1], unit_path, lines)
-            for line in lines:
-                self._say(line)
+            unit, good = yield from self._unit(unit_place, unit_path)
             self._once(unit_path + ".name", unit.get("name"))
             self._once(unit_path + ".unit_id", unit.get("unit_id"), number)
-            if not lines and bus:
+            if good and bus:
                 bus["units"] = [unit]
                 lines = config.check_ot({"buses": [bus]}, self._ports)
                 for line in lines:
                     self._say(line.replace("buses[0].units[0]", unit_path).replace("buses[0]", path))
                 yield None
                 if not lines:
+                    self._note_rules(unit)
                     more, permille = self._cost(bus, unit)
                     reads += more
                     share += permille
@@ -94,6 +138,10 @@ class _Ot:
             yield None
         if not count:
             self._say("%s.units: found a list of 0, allowed a list of 1..64" % path)
+        if reads > MAX_READS_PER_BUS:
+            line = "%s: found %d reads, allowed %d: merge points by a larger max_gap or fewer different periods"
+            self._say(line % (path, reads, MAX_READS_PER_BUS))
+        self.listens = self.listens or bus.get("mode") == "listen"
         allowed = bus.get("max_busy_percent", 100) * 10
         if share > allowed:
             self._say(
@@ -105,6 +153,18 @@ class _Ot:
                 "%s: %d units in %d reads use %d.%d %% of the bus" % ((bus["name"], count, reads) + divmod(share, 10))
             )
 
+    def _note_rules(self, unit):
+        banded = sum(["deadband" in point or "deadband_percent" in point for point in unit["points"]])
+        self._counts["deadband"] = self._counts.get("deadband", 0) + banded
+        if self._rules is not None:
+            from gateway import edge_points
+
+            edge_points.note(self._points, unit, self._rules)
+        if self._machine:
+            from gateway import machine_rules
+
+            machine_rules.note(self._machine_points, unit, self._machine)
+
     def _cost(self, bus, unit):
         """(reads, permille of the bus) of one unit."""
         line = Line(bus["name"], bus["baud"], bus["serial_format"], 1000)
@@ -115,8 +175,20 @@ class _Ot:
             return 0, 0
         for read in plan.reads:
             records = _DAY_MS // read.period_ms
-            self._records += records
-            self._bytes += records * read.need  # tag, group, time and size take what address, function and CRC did
+            self.records += records
+            self.reply_bytes += records * read.need
+            self.values += records * len(read.points)
+            if len(read.points) > SURELY_SHORT:
+                from gateway import schema_store as store  # only where it may be too much
+
+                size = len(store.read_text(bus["name"], read, ())) + 2  # its number may have more digits
+                for point in read.points:  # the whole text may not fit into memory now
+                    size += 1 + len(store.point_text(point, point["address"] - read.address))
+                if size > MAX_META_BYTES - 64:
+                    self._say(
+                        "%s: one read of %d points needs %d bytes of metadata, allowed %d: lower max_registers"
+                        % (unit["name"], len(read.points), size, MAX_META_BYTES - 64)
+                    )
         return len(plan.reads), plan.share_permille()
 
     def _head(self, place, inner, rule, path):
@@ -146,6 +218,28 @@ class _Ot:
             raise ValueError("byte %d: a list is required" % place.start)
         for _, item in jsonfile.items(self._scan):
             yield item
+
+    def _unit(self, place, path):
+        """Yields 0; returns (the checked unit, whether it is without mistakes). Its points one by one: twice a large
+        unit's points would not fit."""
+        rule = rules.OT[1]["buses"][0][1][1]["units"][0][1]
+        unit, points = self._head(place, "points", rule, path)
+        good = bool(unit)
+        rule = rule[1]["points"][0]
+        unit["points"] = found = []
+        lines = []
+        for item in self._items(points):
+            if len(found) == rule[3]:
+                self._say("%s.points: found more than %d, allowed a list of %d..%d" % ((path,) + rule[3:] + rule[2:]))
+                good = False
+                break
+            found.append(rules.check(self._load(item), rule[1], "%s.points[%d]" % (path, len(found)), lines))
+            yield 0
+        for line in lines:
+            self._say(line)
+        if not found:
+            self._say("%s.points: found a list of 0, allowed a list of %d..%d" % ((path,) + rule[2:]))
+        return unit, bool(good and found and not lines)
 
     def _load(self, place):
         self._scan.seek(place.start)

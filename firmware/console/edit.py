@@ -1,4 +1,4 @@
-"""Verbs that show and change the candidate: show, set, unset, diff, dump, load. Files only; memory stays small."""
+"""Verbs that show and change the candidate: show, set, unset, dump, load. Files only; memory stays small."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from console import jsonfile, keys, verbs
 from console.verbs import Refused
 from gateway import revisions, rules
 
-_SECRETS = ("password", "psk", "key")
+SECRETS = ("password", "psk", "key")
 MASKED = "********"
 MAX_FILE_BYTES = 65536  # as gateway.config allows
 
@@ -41,7 +41,7 @@ def _plain(text):
 
 
 def _shown(label, text):
-    return MASKED if label.split(".")[-1] in _SECRETS and text != "null" else _plain(text)
+    return MASKED if label.split(".")[-1] in SECRETS and text != "null" else _plain(text)
 
 
 def show(shell, words):
@@ -205,15 +205,6 @@ def _rewrite(file, path, start, end, text):
     os.rename(path + ".new", path)
 
 
-def diff(shell, words):
-    """diff"""
-    if not revisions.has_candidate():
-        yield "no candidate: the configuration in use is unchanged"
-        return
-    for line in revisions.changes():
-        yield line
-
-
 def dump(shell, words):
     """dump [ot|it]"""
     if words and words[0] not in ("ot", "it"):
@@ -229,7 +220,7 @@ def dump(shell, words):
                     prefix = half + "." if name == "owner" else ""
                     if label.endswith(".name"):
                         continue  # the name stands in the keys of the others
-                    if label.split(".")[-1] in _SECRETS and text != "null":
+                    if label.split(".")[-1] in SECRETS and text != "null":
                         yield "# set %s is left out" % label
                     else:
                         yield "set %s%s %s" % (prefix, label, _plain(text))

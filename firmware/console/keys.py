@@ -47,7 +47,7 @@ def find(text):
         if kind == "or_null":
             rule = (rule[0][1], rule[1])
             kind = rule[0][0]
-        elif kind == "lazy":
+        if kind == "lazy":
             rule = (rules.opened(rule[0]), rule[1])
             kind = rule[0][0]
         if kind == "map":
@@ -144,6 +144,10 @@ def parse(text, rule, key):
             value = _number(text)
     elif kind in ("int", "number", "raw"):
         value = _number(text)
+    elif kind == "names":  # 0=stop, 1=run
+        pairs = [pair.split("=") for pair in text.split(",")]
+        if all([len(pair) == 2 for pair in pairs]):
+            value = {name.strip(): of.strip() for name, of in pairs}
     mistakes = []
     rules.check(value, rule, key, mistakes)
     if not mistakes:

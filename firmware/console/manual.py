@@ -11,7 +11,11 @@ TEXTS = {
         ("setup",),
     ),
     "status": ("", "machine side, log, network and clock on one screen, worst first", ("status",)),
-    "bus": ("[name]", "counters of every unit, and what to check at those that fail", ("bus", "bus line1")),
+    "bus": (
+        "[name] [frames [count] [bad]]",
+        "counters of every unit, and what to check at those that fail; frames: the next ones in hex, explained",
+        ("bus", "bus line1 frames 5", "bus frames 3 bad"),
+    ),
     "log": ("", "the flash log: what waits, how full, how worn", ("log",)),
     "alarms": (
         "[all | ack name|all | relearn name]",
@@ -52,9 +56,13 @@ TEXTS = {
         ("set line1.baud 9600", "set line1.+pump.unit_id 7", "set place.site lyon", "set line1.baud ?"),
     ),
     "unset": ("key", "remove a key, so that its default holds, or a whole unit or point", ("unset line1.pump",)),
-    "diff": ("", "what the candidate changes", ("diff",)),
+    "diff": ("", "what the candidate changes, and its effect: bus, flash, bytes a day", ("diff",)),
     "discard": ("", "drop the candidate", ("discard",)),
-    "check": ("", "check the candidate as a whole: mistakes, share of the bus, bytes", ("check",)),
+    "check": (
+        "",
+        "check the candidate as a whole: mistakes, share of the bus, bytes a day, wear, room for outages, memory",
+        ("check",),
+    ),
     "commit": (
         "[minutes]",
         "use the candidate on trial: without confirm the old configuration comes back (10 minutes)",
@@ -74,6 +82,12 @@ TEXTS = {
     "password": ("ot|it|viewer", "set the password of a role", ("password ot",)),
     "audit": ("[verify]", "the record of logins and changes, or a check of its chain", ("audit", "audit verify")),
     "reboot": ("", "write everything to flash and start again", ("reboot",)),
+    "net": ("", "network: link, signal, address, name servers", ("net",)),
+    "wifi": ("[scan]", "Wi-Fi and its signal; scan lists what is in reach (polling stops for 3 s)", ("wifi scan",)),
+    "mqtt": ("[test]", "broker: state and what to do; test measures how fast it answers", ("mqtt", "mqtt test")),
+    "test": ("", "try LED, flash, network, broker, clock and, where one is wired, the loopback", ("test",)),
+    "led": ("", "what the LED's blinks mean, and what it shows now", ("led",)),
+    "lock": ("[off]", "log out, and show nothing to who has not logged in, also after a restart", ("lock", "lock off")),
     "repl": (
         "",
         "end the gateway in good order and give the Python prompt, for mpremote too, at most 15 minutes; exit ends it",

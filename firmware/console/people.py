@@ -1,4 +1,4 @@
-"""Verbs of identity: login, logout, who, password, audit.
+"""Verbs of identity: login, logout, lock, who, password, audit.
 
 Passwords: 16 bytes of salt, SHA-256 repeated ROUNDS times. A box without the file config/people is open: a new box is
 set up before anybody has a password. Whoever holds the box can read its flash; CONSOLE.md says so.
@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from console import audit_chain as chain
 from console import verbs
-from console.shell import PEOPLE
+from console.shell import LOCK, PEOPLE
 from console.verbs import Ask, Refused
 from gateway import revisions
 
@@ -119,11 +119,34 @@ def logout(shell, words):
     yield "logged out"
 
 
+def lock(shell, words):
+    """lock [off]"""
+    if words not in ([], ["off"]):
+        raise Refused(verbs.VALUE, "lock takes off or nothing")
+    if not _people():
+        raise Refused(verbs.LOGIN, "there is no password yet, nobody could unlock it: type password ot")
+    if words:
+        if shell.role not in ("ot", "it"):
+            raise Refused(verbs.LOGIN, "ot or it may end the lock: type login first")
+        if revisions.exists(LOCK):
+            os.remove(LOCK)
+        chain.note(shell, "lock off")
+        yield "whoever is at the console may look again"
+        return
+    with open(LOCK, "w") as file:
+        file.write("locked\n")
+    chain.note(shell, "lock")
+    shell.role = None
+    yield "locked and logged out: until lock off, who has not logged in sees nothing"
+
+
 def who(shell, words):
     """who"""
     roles = [role for role in ROLES if role in _people()]
     yield "logged in: %s" % (shell.role or "nobody")
     yield "roles with a password: %s" % (" ".join(roles) or "none: everybody may change everything")
+    if revisions.exists(LOCK):
+        yield "the console is locked: it shows nothing to who has not logged in"
 
 
 def password(shell, words):

@@ -15,6 +15,7 @@ from gateway import revisions, unload
 PROMPT = "> "
 CRASH_FILE = "crash.txt"
 PEOPLE = "config/people"  # roles with passwords; see console.people
+LOCK = "config/locked"  # there while nobody may look without a login
 POLL_MS = 20
 IDLE_MS = 600000
 KEPT = ("shell", "editor", "verbs", "door")  # the rest is loaded for a verb
@@ -143,8 +144,15 @@ class Shell:
             words, verb = ["help", verb], "help"
         if self.gateway.log is None and verb in verbs.NOT_BLANK.split():
             raise Refused(verbs.MISSING, "this box has no configuration yet: type setup")
-        module = await self._load(verbs.MODULES[verb], sleep_ms)
-        answer = getattr(module, verb)(self, words[1:])
+        if not self.role and verb not in verbs.UNLOCKED.split() and revisions.exists(LOCK):
+            raise Refused(verbs.LOGIN, "the console is locked: type login ot, it or viewer")
+        if "--json" in words:
+            words.remove("--json")
+            module = await self._load("asjson", sleep_ms)
+            answer = module.answer(self, verb, words[1:])
+        else:
+            module = await self._load(verbs.MODULES[verb], sleep_ms)
+            answer = getattr(module, verb)(self, words[1:])
         reply = None
         while True:
             try:
@@ -154,8 +162,12 @@ class Shell:
             reply = None
             if isinstance(piece, str):
                 await say(piece)
-            elif piece is None or piece == 0:
-                await sleep_ms(0 if piece == 0 else _WAIT_MS)
+            elif piece is None:
+                await sleep_ms(_WAIT_MS)
+            elif isinstance(piece, int):
+                await sleep_ms(piece)
+            elif callable(piece):
+                reply = await self.gateway.keeper.load(piece, sleep_ms)
             else:
                 reply = await ask(piece, sleep_ms)
             if self._stop_pressed():

@@ -1,15 +1,16 @@
 """Names of the verbs and the module that answers each; what they do and how stands in `console.manual`.
 
 A verb is a generator function of its module, named as the verb: `verb(shell, words)` yields lines of text, None to
-wait a moment, 0 to let others run, or an Ask to read a line. It raises Refused for an ERR. Modules are loaded when
-needed and dropped after.
+wait a moment (a number: so many ms, 0: let others run), an Ask to read a line, or a function that is called in a pause
+of the bus: its result comes back from the yield, None where there was no memory. It raises Refused for an ERR. Modules
+are loaded when needed and dropped after.
 """
 
 MODULES = {
     "help": "manual",
     "setup": "setup",
     "status": "look",
-    "bus": "look",
+    "bus": "lines",
     "log": "look",
     "about": "look",
     "alarms": "alarms",
@@ -21,7 +22,7 @@ MODULES = {
     "show": "edit",
     "set": "edit",
     "unset": "edit",
-    "diff": "edit",
+    "diff": "change",
     "check": "change",
     "commit": "change",
     "confirm": "change",
@@ -35,10 +36,18 @@ MODULES = {
     "password": "people",
     "audit": "people",
     "reboot": "change",
+    "net": "links",
+    "wifi": "links",
+    "mqtt": "links",
+    "test": "bench",
+    "led": "bench",
+    "lock": "people",
     "repl": "leave",
     "update": "leave",
 }
-NOT_BLANK = "status bus log watch about"  # need what runs with a configuration only
+# Need what runs with a configuration only.
+NOT_BLANK = "status bus log watch about net wifi mqtt test led incident"
+UNLOCKED = "help login who"  # what a locked console answers
 
 # Codes of ERR lines.
 UNKNOWN = 1  # no such verb or key

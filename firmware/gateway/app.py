@@ -28,7 +28,7 @@ class Restart(Exception):
 class Gateway:
     """The running box.
 
-    parts: what main.py made of the board (clock, flash, net, watchdog, led, ports); plans: one per port.
+    parts: what wiring made of the board (clock, flash, net, watchdog, led, ports); plans: one per port.
     """
 
     def __init__(self, parts, plans, ot, it):
@@ -58,7 +58,13 @@ class Gateway:
         if self.edge:
             tasks.append(self.edge.run(sleep_ms))
         if self.reader:
-            tasks.append(self.reader.run(self.room, sleep_ms))
+            from gateway import scada_task
+
+            tasks.append(scada_task.run(self, sleep_ms))
+        if self.faults:
+            tasks.append(self.faults.run(sleep_ms, self.room))
+        if self.production:
+            tasks.append(self.production.run(sleep_ms, self.room))
         if self.timekeeper:
             tasks.append(self._keep_time(sleep_ms))
         if self.console:
@@ -79,6 +85,8 @@ class Gateway:
         # Watches over the trial of a configuration, and ends the run when a restart is wanted.
         while self._ending is None:
             await sleep_ms(250)
+            if self.lamp:
+                self.lamp.step()
             if self.trial_s and self.uptime.ms() - self.started_ms > self.trial_s * 1000:
                 from gateway import revisions
 
@@ -90,6 +98,8 @@ class Gateway:
             if bus.supervision:
                 bus.supervision.planned(PAUSE_BOUNDS_MS[PAUSE_HOLD])  # a start takes seconds
         await sleep_ms(300)  # the console's last line
+        if self.production:
+            self.production.close()
         await self.keeper.write_all(sleep_ms)
         raise Restart(self._ending)
 
@@ -143,6 +153,8 @@ class Gateway:
             self.edge.take(group, quality, ticks_ms, data, nbytes)
         else:
             self.recorder.sample(group, quality, ticks_ms, data, nbytes)
+        if self.production:
+            self.production.sample(group, quality, ticks_ms, data, nbytes)
         if self.latest:
             self.latest.note(group, quality, ticks_ms, data, nbytes)
         if self.scada:
@@ -163,7 +175,6 @@ class Gateway:
 
     def _on_session(self, up, text):
         print("uplink: " + text)
-        self.led.set(up)
         if text.startswith("broker "):  # an event's text is at most 40 bytes: the reason first
             name, reason = text[7:].split(": ", 1)
             text = "%s (%s)" % (reason, name)
@@ -193,6 +204,10 @@ class Gateway:
 
         splits.store(self.plans, self._stored)
         self._stored = self.schema
+        if self.production:
+            from gateway import machine_start
+
+            machine_start.rebuild(self.production, self.schema)
         if self.latest:
             self.latest.describe(schemas.lines(self.schema))
         if self.edge:

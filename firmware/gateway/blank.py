@@ -79,7 +79,8 @@ class Blank:
         on = False
         while self._ending is None:
             on = not on
-            self.led.set(on)  # quickly: set me up
+            if self.led:
+                self.led.set(on)  # quickly: set me up
             await asyncio.sleep_ms(150)
         await asyncio.sleep_ms(300)  # the console's last line
         raise Restart(self._ending)

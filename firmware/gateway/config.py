@@ -115,9 +115,13 @@ def check_ot(ot, ports):
 
                     config_points.check(errors, "%s[%d]" % (unit_path, p), point, unit)
     if not errors and (ot.get("derived") or ot.get("aggregates") or ot.get("alarms") or ot.get("anomaly")):
-        from gateway import edge_rules
+        from gateway import edge_points, edge_rules
 
-        errors = edge_rules.check(ot, edge_rules.note_all(ot))
+        errors = edge_rules.check(ot, edge_points.note_all(ot))
+    if not errors and ot.get("machine"):
+        from gateway import machine_rules
+
+        errors = machine_rules.check(ot["machine"], machine_rules.note_all(ot))
     return errors
 
 

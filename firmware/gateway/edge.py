@@ -37,8 +37,8 @@ class Edge:
         for gear in self._gears.values():
             gear.sums = tuple([one for one in self.sums if gear.turns(one.index)])
             gear.alarms = tuple([one for one in alarms if gear.turns(one.index)])
-        for one in self.sums:
-            one.gap_ms = self.inputs.holds_ms[one.index]
+            for one in gear.sums:
+                one.gap_ms = gear.holds_ms
 
     @property
     def suppressed(self):
@@ -67,8 +67,8 @@ class Edge:
             values = self.inputs.values
             for one in gear.sums:
                 one.look(clock, values[one.index], ticks_ms)
-            for alarm in gear.alarms:
-                self.alarms.look(alarm, values[alarm.index], ticks_ms)
+            if gear.alarms:
+                self.alarms.look_all(gear.alarms, values, ticks_ms)
 
     async def run(self, sleep_ms):
         """Until the program ends."""

@@ -1,7 +1,7 @@
 """The virtual groups of derived points and aggregates: in the schema, and filled while running. For the start only."""
 
 from edge.words import na_of, registers_of
-from gateway.edge_rules import DERIVED, note_all, type_of
+from gateway.edge_points import DERIVED, WINDOWS, note_all, note_derived, type_of
 from gateway.virtual import point
 
 
@@ -29,11 +29,10 @@ def groups(ot):
         made.append((DERIVED, period_ms, _derived_points(periods[period_ms])))
     windows = aggregates(ot)
     about = note_all(ot) if windows else {}
-    for entry in ot.get("derived", ()):
-        about["%s.%s" % (DERIVED, entry["name"])] = (entry["type"], 1, 0, False)
+    note_derived(about, ot)
     units = units_of(ot) if windows else {}
     for window_s in sorted(windows):
-        made.append(("windows", window_s * 1000, _aggregate_points(windows[window_s], about, units)))
+        made.append((WINDOWS, window_s * 1000, _aggregate_points(windows[window_s], about, units)))
     return made
 
 

@@ -1,18 +1,17 @@
 """What ot.json may say of rules: keys, ranges, and what no single key shows. Loaded where it has any.
 
-The tables have the form of gateway.rules. `check` needs to know of the points no more than `note` takes down, so the
-console can go through a configuration unit by unit.
+The tables have the form of gateway.rules. `check` needs to know of the points no more than `edge_points.note` takes
+down, so the console can go through a configuration unit by unit.
 """
 
 from edge.expression import ExpressionError, parse
+from gateway.edge_points import DERIVED, WINDOWS
 from gateway.rules import ABSENT, REQUIRED, shown
 
 SEVERITIES = ("info", "warning", "critical")
 _COMPUTED = ("float32", "uint16", "int16", "uint32", "int32")
 _AGGREGATES = ("min", "max", "mean", "std", "count", "last", "covered_s", "increase", "rate", "energy")
 _POINT = ("text", 65)  # unit.point
-# Types that a computed point can have itself; others become a number of one that has room for it.
-_WHOLE = ("uint16", "int16", "uint32", "int32", "uint64", "int64")
 
 _DERIVED = (
     "map",
@@ -79,34 +78,16 @@ TABLES = {
     "alarms": ("list", _ALARM, 0, 64),
     "anomaly": ("list", _ANOMALY, 0, 16),
 }
-DERIVED = "derived"  # the unit name of derived points
-
-
-def note(points, unit):
-    """Take down in the dict `points` what the rules need to know of a unit's points."""
-    for point in unit["points"]:
-        about = (point["type"], point["scale"], point["offset"], "bit" in point or "bits" in point)
-        points["%s.%s" % (unit["name"], point["name"])] = about
-
-
-def note_all(ot):
-    """`note` of the whole configuration."""
-    points = {}
-    for bus in ot["buses"]:
-        for unit in bus["units"]:
-            note(points, unit)
-    return points
-
-
 def check(ot, points):
-    """Lines about mistakes in the rules of an OT half whose single keys are right. points: from `note`; the derived
-    ones are added."""
+    """Lines about mistakes in the rules of an OT half whose single keys are right. points: from `edge_points.note`; the
+    derived ones are added."""
     errors = []
     for key in TABLES:
         _no_repeat(errors, ot.get(key, ()), key)
-    for unit in (DERIVED, "windows"):
-        if [name for name in points if name[: len(unit) + 1] == unit + "."]:
-            errors.append('units: found the name "%s", allowed others: it is the box\'s own' % unit)
+    for bus in ot.get("buses", ()):
+        for unit in bus["units"]:
+            if unit["name"] in (DERIVED, WINDOWS):
+                errors.append('units: found the name "%s", allowed others: it is the box\'s own' % unit["name"])
     for i, entry in enumerate(ot.get("derived", ())):
         _check_derived(errors, "derived[%d]" % i, entry, points)
     for i, entry in enumerate(ot.get("aggregates", ())):
@@ -143,8 +124,13 @@ def _known(errors, path, name, points):
 
 
 def _is_number(errors, path, name, points):
-    if points[name][0].startswith("string"):
+    if _no_number(points[name]):
         errors.append("%s: found a %s, allowed a point that is a number" % (path, points[name][0]))
+
+
+def _no_number(about):
+    # Strings; and what another register scales, as limits would have to move with it.
+    return about[0][:6] == "string" or " " in about[0]
 
 
 def _positive(errors, path, number, least, largest):
@@ -155,7 +141,7 @@ def _positive(errors, path, number, least, largest):
 def _check_derived(errors, path, entry, points):
     def resolve(name):
         about = points.get(name)
-        return None if about is None or about[0].startswith("string") else (0, about[1], about[2])
+        return None if about is None or _no_number(about) else (0, about[1], about[2])
 
     try:
         parse(entry["expression"], resolve)
@@ -197,17 +183,3 @@ def _check_alarm(errors, path, entry, points):
         if not entry["limit"] > entry["hysteresis"]:
             line = "%s.limit: found %s, allowed more than 0 and than the hysteresis"
             errors.append(line % (path, shown(entry["limit"])))
-
-
-def type_of(about, what):
-    """The type of an aggregate's point. about: from `note`."""
-    type_name, _, _, is_field = about
-    if what in ("mean", "std", "rate"):
-        return "float32"
-    if what in ("count", "covered_s", "increase"):
-        return "uint32"
-    if what == "energy":
-        return "int32"
-    if type_name in _WHOLE and not is_field:
-        return type_name
-    return "float32" if type_name[:5] == "float" else "uint32"

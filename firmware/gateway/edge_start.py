@@ -7,10 +7,12 @@ import gc
 
 from edge import limits
 from edge.inputs import Inputs
-from gateway import edge_rules
+from gateway import edge_points, unload
 from gateway import schema as schemas
 from gateway.edge import Edge
 from points.numbers import kind_of
+
+_LEAVE = "edge.limits edge.expression gateway.edge_groups gateway.edge_points gateway.virtual"
 
 
 def make(gateway, ot):
@@ -19,7 +21,7 @@ def make(gateway, ot):
     before = gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
     inputs = Inputs([])
     edge = Edge(gateway, inputs)
-    about = edge_rules.note_all(ot)
+    about = edge_points.note_all(ot)
     if ot.get("derived") or ot.get("aggregates"):
         from gateway import virtual
 
@@ -29,6 +31,8 @@ def make(gateway, ot):
     if ot.get("alarms") or ot.get("anomaly"):
         _alarms(edge, gateway, ot, about)
     edge.describe(schemas.lines(gateway.schema))
+    for name in _LEAVE.split():  # the rest of the start needs the room
+        unload.unload(name)
     if before:
         gc.collect()
         print("rules: %d points looked at, %d bytes" % (len(inputs.names), gc.mem_alloc() - before))
@@ -50,15 +54,15 @@ def _derived(edge, gateway, ot, about, numbers):
 
     items = {period_ms: [] for period_ms in periods}
     for entry in ot["derived"]:  # in this order: one may be made of those before it
-        name = "%s.%s" % (edge_rules.DERIVED, entry["name"])
+        name = "%s.%s" % (edge_points.DERIVED, entry["name"])
         expression = parse(entry["expression"], resolve)
         about[name] = (entry["type"], 1, 0, False)
-        points = numbers[edge_rules.DERIVED, entry["period_ms"]].points
+        points = numbers[edge_points.DERIVED, entry["period_ms"]].points
         (address,) = [point["address"] for point in points if point["name"] == entry["name"]]
         items[entry["period_ms"]] += [expression, edge.inputs.index_of(name), entry["type"], 2 * address]
     now = gateway.clock.ticks_ms()
     for period_ms in sorted(periods):
-        read = numbers[edge_rules.DERIVED, period_ms]
+        read = numbers[edge_points.DERIVED, period_ms]
         edge.timed.append(Derived(read.group, period_ms, tuple(items[period_ms]), 2 * read.count, now))
 
 
@@ -72,16 +76,15 @@ def _aggregates(edge, gateway, ot, about, numbers):
     from edge.windows import Windows
     from edge.words import registers_of
 
-    for entry in ot.get("derived", ()):
-        about["%s.%s" % (edge_rules.DERIVED, entry["name"])] = (entry["type"], 1, 0, False)
+    edge_points.note_derived(about, ot)
     sums = []
     for window_s in sorted(windows):
-        read = numbers["windows", window_s * 1000]
+        read = numbers[edge_points.WINDOWS, window_s * 1000]
         items = []
         at = 0
         for entry in windows[window_s]:
             known = about[entry["point"]]
-            types = tuple([(NAMES[what], edge_rules.type_of(known, what)) for what in entry["of"]])
+            types = tuple([(NAMES[what], edge_points.type_of(known, what)) for what in entry["of"]])
             one = Aggregate(
                 edge.inputs.index_of(entry["point"]),
                 sum([bit for bit, _ in types]),
@@ -103,15 +106,14 @@ def _modulus(about):
     type_name = about[0]
     if type_name[:3] == "bcd":
         return 10 ** (4 if type_name == "bcd16" else 8)
-    return 1 << int(type_name.lstrip("uint")) if type_name in edge_rules._WHOLE else 0
+    return 1 << int(type_name.lstrip("uint")) if type_name in edge_points.WHOLE else 0
 
 
 def _alarms(edge, gateway, ot, about):
     from edge.alarms import ANOMALY, KINDS, Alarm, Alarms
     from gateway import edge_files
 
-    for entry in ot.get("derived", ()):
-        about["%s.%s" % (edge_rules.DERIVED, entry["name"])] = (entry["type"], 1, 0, False)
+    edge_points.note_derived(about, ot)
     made = []
     texts = []
     for entry in ot.get("alarms", ()):

@@ -125,16 +125,11 @@ def _value(fields, data):
 
 
 def _described(point, points):
+    if point["type"] not in KINDS or any([key in point for key in _MORE]):
+        from gateway import meaning
+
+        return meaning.text_of(point, points)
     plain = point["scale"] == 1 and not point["offset"]
     scale, offset = ("", "") if plain else (json.dumps(point["scale"]), json.dumps(point["offset"]))
     at = point["at"] if point["type"] == "bool" else 2 * point["at"]
-    more = ""
-    if point["type"] in KINDS and not any([key in point for key in _MORE]):
-        kind = kind_of(point["type"], point["order"])
-    else:
-        from gateway import meaning
-        from points import numbers
-
-        kind = numbers.kind_of(point)
-        more = meaning.described(point, points)
-    return "%s,%d,%d,%s,%s%s" % (point["name"], at, kind, scale, offset, more)
+    return "%s,%d,%d,%s,%s" % (point["name"], at, kind_of(point["type"], point["order"]), scale, offset)

@@ -41,11 +41,12 @@ class Production:
 
     def __init__(self, recorder, clock, time, machine, sources, groups, settings):
         self.machine = machine
+        self.settings = settings
+        self.time = time
+        self.sources = sources
+        self.groups = groups
         self._recorder = recorder
         self._clock = clock
-        self._time = time
-        self._sources = sources
-        self._groups = groups
         self._ideal_ms = settings["ideal_cycle_ms"]
         self._good_by = 0 if not settings["good"] else 2 if settings["reject"] else 1
         self._checkpoint_ms = settings["checkpoint_s"] * 1000
@@ -53,9 +54,16 @@ class Production:
         self._told = None  # (state, cause) of the last event
         self._lost = 0
 
+    async def run(self, sleep_ms, room):
+        """Until the program ends. room(sleep_ms) waits for a moment in which no line needs the loop."""
+        while True:
+            await sleep_ms(STEP_MS)
+            await room(sleep_ms)
+            self.step()
+
     def sample(self, group, quality, ticks_ms, data, nbytes):
         """One poll's outcome, as for the recorder."""
-        source = self._sources.get(group)
+        source = self.sources.get(group)
         if source:
             self.machine.sample(source, quality, ticks_ms, data, nbytes)
 
@@ -72,7 +80,7 @@ class Production:
         if closed:
             window = closed.pop(0)
             self._put(window.kind, window.pack(window.span[1] * 1000, self._ideal_ms, self._good_by))
-        elif self._time.now() - self._checked >= self._checkpoint_ms:
+        elif self.time.now() - self._checked >= self._checkpoint_ms:
             self.checkpoint()
         lost, self._lost = machine.account.lost - self._lost, machine.account.lost
         if lost:
@@ -84,7 +92,7 @@ class Production:
         account = machine.account
         if machine.zero is None or account.at is None:
             return
-        self._checked = self._time.now()
+        self._checked = self.time.now()
         for window in account.windows:
             if window:
                 self._put(window.kind, window.pack(account.at, self._ideal_ms, self._good_by))
@@ -103,7 +111,7 @@ class Production:
         utc_ms = self._clock.utc_ms()
         if utc_ms is None:
             return None
-        zero = utc_ms - EPOCH_S * 1000 - self._time.now()
+        zero = utc_ms - EPOCH_S * 1000 - self.time.now()
         before = self.machine.zero
         return before if before is not None and -_STEADY_MS < zero - before < _STEADY_MS else zero
 
@@ -112,9 +120,9 @@ class Production:
         at = machine.account.at
         lag_ms = 0
         if at is not None and machine.zero is not None:
-            lag_ms = min(max(0, self._time.now() + machine.zero - at), 0xFFFFFFFF)
+            lag_ms = min(max(0, self.time.now() + machine.zero - at), 0xFFFFFFFF)
         return books.pack_state(machine, lag_ms, checkpoint)
 
     def _put(self, index, data):
-        ticks_ms = self._time.now() & _MASK
-        self._recorder.sample(self._groups[index], 0, ticks_ms, data, len(data))
+        ticks_ms = self.time.now() & _MASK
+        self._recorder.sample(self.groups[index], 0, ticks_ms, data, len(data))

@@ -11,10 +11,11 @@ from flashlog import tail
 from flashlog.records import SAMPLE, TIME_MARK, Block
 from gateway import schema as schemas
 from gateway.machine import Production, Time
-from production import books, layout, oee
-from production.calendar import DAY_S, EPOCH_S, Calendar, clock_of, moment_of
-from production.signals import Condition, Counter, Source, Value, terms
+from production import books, layout, oee, restore
+from production.calendar import DAY_S, EPOCH_S, Calendar
+from production.signals import Counter, Source, Value
 from production.state import Machine
+from production.texts import clock_of, condition_of, moment_of, terms, zone_of
 
 MAX_SECTORS = 16  # of the log that are searched for a checkpoint
 _STATES = {name: code for code, name in enumerate(oee.STATES)}
@@ -27,15 +28,36 @@ def texts_of(settings):
     return states, [settings[key] for key in ("noticed", "cycles", "good", "reject", "code") if settings[key]]
 
 
-def build(recorder, clock, uptime, log, schema, settings, boot, feed=None):
-    """A Production that goes on where the boots before ended. feed(): called now and then, for the watchdog."""
-    time = Time(uptime)
-    values, sources, groups = _resolve(schemas.lines(schema), settings)
-    production = None
+def build(gateway, settings, feed):
+    """A Production that goes on where the boots before ended.
 
-    def note(place, before):
-        if production and time.past is None:
-            production.note(place, before)
+    gateway: log, recorder, clock, uptime, schema, boot are used. feed(): called now and then, for the watchdog."""
+    time = Time(gateway.uptime)
+    schema = gateway.schema
+    machine, sources, groups = _make(schema, settings, time, oee.Account(calendar_of(settings)))
+    _go_on(gateway.log, schema, machine, time, sources, groups, gateway.boot, feed)
+    production = Production(gateway.recorder, gateway.clock, time, machine, sources, groups, settings)
+    machine.note = production.note
+    return production
+
+
+def rebuild(production, schema):
+    """A read was split: the same books, from other groups."""
+    before = production.machine
+    account = before.account
+    machine, production.sources, production.groups = _make(schema, production.settings, production.time, account)
+    before.end()
+    machine.begin()
+    account.fresh = False
+    for place, counter in machine.counters.items():
+        counter.last = before.counters[place].last
+    machine.unplaced_ms += before.unplaced_ms
+    machine.note = production.note
+    production.machine = machine
+
+
+def _make(schema, settings, time, account):
+    values, sources, groups = _resolve(schemas.lines(schema), settings)
 
     def value_of(key):
         return values[settings[key]] if settings[key] else None
@@ -46,18 +68,15 @@ def build(recorder, clock, uptime, log, schema, settings, boot, feed=None):
             counters[place] = Counter(value_of(key))
     machine = Machine(
         list(sources.values()),
-        [(_STATES[rule["state"]], Condition(rule["when"], values.get)) for rule in settings["states"]],
+        [(_STATES[rule["state"]], condition_of(rule["when"], values.get)) for rule in settings["states"]],
         _STATES[settings["otherwise"]],
         counters,
-        Condition(settings["noticed"], values.get) if settings["noticed"] else None,
+        condition_of(settings["noticed"], values.get) if settings["noticed"] else None,
         value_of("code"),
-        oee.Account(calendar_of(settings)),
+        account,
         time,
-        note,
     )
-    _go_on(log, schema, machine, time, sources, groups, boot, feed)
-    production = Production(recorder, clock, time, machine, sources, groups, settings)
-    return production
+    return machine, sources, groups
 
 
 def calendar_of(settings):
@@ -70,7 +89,7 @@ def calendar_of(settings):
         breaks = [(clock_of(pause["start"]), clock_of(pause["end"])) for pause in shift["breaks"]]
         shifts.append((days, clock_of(shift["start"]), clock_of(shift["end"]), breaks))
     planned = [(moment_of(span["from"]), moment_of(span["to"])) for span in settings["planned"]]
-    return Calendar(settings["zone"], shifts, planned, clock_of(settings["day_start"]) % DAY_S)
+    return Calendar(zone_of(settings["zone"]), shifts, planned, clock_of(settings["day_start"]) % DAY_S)
 
 
 def _resolve(lines, settings):
@@ -125,8 +144,7 @@ def _go_on(log, schema, machine, time, sources, groups, boot, feed):
 
 def _blocks(log, place, feed):
     for payload in tail.payloads(log, place):
-        if feed:
-            feed()
+        feed()
         yield Block(payload)
 
 
@@ -135,14 +153,14 @@ def _ends_checkpoint(block, roles, boot):
     if block.boot == boot or not kinds:
         return False
     for kind, name, _, _, _, data in block:
-        if kind == SAMPLE and kinds.get(name) == books.STATE_GROUP and books.is_checkpoint(data):
+        if kind == SAMPLE and kinds.get(name) == books.STATE_GROUP and restore.is_checkpoint(data):
             return True
     return False
 
 
 def _replay(log, places, schema, machine, time, sources, roles, boot, feed):
     """Run the machine over what the log holds; True if a whole checkpoint was met."""
-    restorer = books.Restorer()
+    restorer = restore.Restorer()
     last = None
     whole = False
     for place in places:

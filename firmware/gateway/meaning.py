@@ -1,7 +1,7 @@
 """What the raw words of a point mean beyond scale and offset: quality, a scale from a register, names of numbers.
 
-A described point is one short text, fields separated by commas: name, place, kind, scale, offset; and, for points that
-have more (`is_plain`), patterns, low, high, the scaling point, names. Exact like gateway.decimals, which see.
+A described point is one short text, fields separated by commas: name, place, kind, scale, offset, patterns, low, high,
+the scaling point, names. (`gateway.latest` has the first five for plain points.) Exact like gateway.decimals.
 Loaded only where a point has more; lib/points/DESIGN.md says what it is.
 """
 
@@ -15,9 +15,12 @@ from points.numbers import BOOL, STRING, kind_of, number, patterns, raw
 _SINGLE_BIT = 1 << 19  # in a kind
 
 
-def described(point, points):
-    """The rest of the text of `point`, a dict of a group's meta; points: all of the group."""
-    by = ""
+def text_of(point, points):
+    """The described text of `point`, a dict of a group's meta; points: all of the group."""
+    scale = offset = by = ""
+    if point["scale"] != 1 or point["offset"]:
+        scale, offset = json.dumps(point["scale"]), json.dumps(point["offset"])
+    at = point["at"] if point["type"] == "bool" else 2 * point["at"]
     if "scale_from" in point:
         by = "-"  # it is not in this read: no number can be told
         for other in points:
@@ -27,17 +30,8 @@ def described(point, points):
     names = point.get("names") or {}
     listed = "\t".join(["%s\t%s" % (key, names[key]) for key in sorted(names, key=int)])
     low, high = [json.dumps(point[key]) if key in point else "" for key in ("low", "high")]
-    return ",%s,%s,%s,%s,%s" % (_patterns(point), low, high, by, listed)
-
-
-def text_of(point, points):
-    """The whole described text of a point of a group's meta."""
-    scale, offset = ("", "") if point["scale"] == 1 and not point["offset"] else [
-        json.dumps(point[key]) for key in ("scale", "offset")
-    ]  # fmt: skip
-    at = point["at"] if point["type"] == "bool" else 2 * point["at"]
     head = "%s,%d,%d,%s,%s" % (point["name"], at, kind_of(point), scale, offset)
-    return head + described(point, points)
+    return "%s,%s,%s,%s,%s,%s" % (head, _patterns(point), low, high, by, listed)
 
 
 def _patterns(point):

@@ -9,7 +9,7 @@ A rule is a tuple; its first item names the kind:
   ("topic", max_chars)  ("one", allowed values)  ("list", rule, min, max)
   ("map", {key: (rule, default)})  ("or_null", rule)  ("ipv4",)  ("ipv4", "/") also a network
   ("type", allowed values), stringN besides  ("unit",)  ("raw",)  ("names",): of points, see lib/points/DESIGN.md
-  ("lazy", key): the rule lies in gateway.edge_rules, which is loaded for it
+  ("lazy", key): the rule lies in gateway.edge_rules or gateway.machine_rules, which is loaded for it
 """
 
 REQUIRED = object()
@@ -100,6 +100,8 @@ OT = (
         "aggregates": (("lazy", "aggregates"), ABSENT),
         "alarms": (("lazy", "alarms"), ABSENT),
         "anomaly": (("lazy", "anomaly"), ABSENT),
+        "machine": (("or_null", ("lazy", "machine")), None),  # gateway.machine_rules, lib/production
+        "attribution": (("one", (False, True)), False),  # whose fault it is: gateway.faults
     },
 )
 
@@ -226,6 +228,10 @@ def check(value, rule, path, errors):
 
 def opened(rule):
     """The rule behind a lazy one."""
+    if rule[1] == "machine":
+        from gateway import machine_rules
+
+        return machine_rules.MACHINE
     from gateway import edge_rules
 
     return edge_rules.TABLES[rule[1]]

@@ -1,21 +1,20 @@
-"""Sets up the Modbus TCP server of it.json's `modbus_tcp`; loaded for the start only, and only where it is configured.
+"""The register map of it.json's `modbus_tcp`; loaded for the start only, and only where it is configured.
 
 The map is made from the configuration alone, not from what refusals have taught: `fieldgate modbus-map` prints it.
 """
 
 from hashlib import sha256
 
-from gateway import virtual
 from modbus.line import Line
 from modbus.plan import Plan
 
 
-def reads_of(ot):
-    """Yield the modbus.plan.Reads that the map is made of, with their points: the polled ones, then the computed."""
-    for bus in ot["buses"]:
-        line = Line(bus["name"], bus["baud"], bus["serial_format"], 1000)
-        yield from Plan(line, bus["units"], frames=False).reads
-    yield from virtual.reads_of(ot)
+def reads_of(ot, plans):
+    """Yield the modbus.plan.Reads that the map is made of, with their points; plans: as made from this OT half."""
+    for bus, plan in zip(ot["buses"], plans):
+        if plan is None or plan.splits:  # as it would be without what refusals have taught
+            plan = Plan(Line(bus["name"], bus["baud"], bus["serial_format"], 1000), bus["units"], frames=False)
+        yield from plan.reads
 
 
 def map_of(reads):
@@ -33,16 +32,10 @@ def map_of(reads):
     return blocks, digest.digest()[:4]
 
 
-def make(gateway, net, settings, ot, computed):
-    """(image, server): who is told of every sample, and who is to run. computed: the virtual groups' reads."""
-    from scada.image import Image
-    from scada.server import Server
-
-    blocks, mark = map_of(reads_of(ot))
-    image = Image(blocks, mark, gateway.clock, gateway.uptime)
-    for read in computed:
-        image.know(read)
-    for plan in gateway.plans:
-        for read in plan.reads:
-            image.know(read)
-    return image, Server(net, settings["port"], settings["allowed"], image, gateway.clock)
+def wanted(gateway, net, settings, ot, computed):
+    """What gateway.scada_task makes image and server of: (blocks, mark, [(group, block) of the virtual groups], network
+    seam, port, allowed). computed: the reads of the virtual groups."""
+    blocks, mark = map_of(list(reads_of(ot, gateway.plans)) + computed)
+    first = len(blocks) - len(computed)
+    groups = [(read.group, first + i) for i, read in enumerate(computed)]
+    return blocks, mark, groups, net, settings["port"], settings["allowed"]

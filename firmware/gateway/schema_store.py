@@ -28,7 +28,7 @@ def group_text(bus_name, unit_name, unit_id, group, fc, address, count, period_m
     points: the group's point configurations. Keys stand in a fixed
     order (MicroPython's dicts have none), so equal configurations give equal bytes on every port.
     """
-    listed = ",".join(_point_text(point, point["address"] - address) for point in points)
+    listed = ",".join(point_text(point, point["address"] - address) for point in points)
     return (
         _pairs(
             ("group", group),
@@ -57,7 +57,8 @@ def _silence_text(points):
     return text_of(points)
 
 
-def _point_text(point, at):
+def point_text(point, at):
+    """What `group_text` says of one point."""
     # name, type and order need no escapes; this is done for every point at every start
     return '{"name":"%s","at":%d,"type":"%s","order":"%s","scale":%s,"offset":%s,"unit":%s%s}' % (
         point["name"],

@@ -23,7 +23,9 @@ class Lives:
 
     def read(self, group, quality, historical):
         """What to do with a read's outcome, in the order of the log."""
-        name = self._units[group][0]
+        name, unit_id = self._units[group]
+        if not unit_id:
+            return TELL  # the box computes it: it says itself when there is no value
         answered = quality == GOOD or quality >= EXCEPTION
         if not historical:
             (self._failed.add if quality == TIMEOUT else self._failed.discard)(name)
@@ -47,6 +49,6 @@ class Lives:
     def silent(self, unit_id):
         """The event unit_silent of now: names of units to bury, as their failed read came before it. It is awaited of
         the others; a unit of the same id on another bus will answer."""
-        named = {name for name, number in self._units.values() if number == unit_id and name not in self.dead}
+        named = {name for name, number in self._units.values() if number == unit_id > 0 and name not in self.dead}
         self._suspects |= named - self._failed
         return sorted(named & self._failed)

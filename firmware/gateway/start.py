@@ -22,6 +22,7 @@ from modbus import pdu
 from modbus.line import Line
 from modbus.plan import MAX_GROUPS, Plan
 from modbus.planner import PlanError
+from uplink.points import KINDS
 from uplink.session import Session
 
 SURELY_SHORT = 16  # points whose text, 228 characters at most, fits MAX_META_BYTES in any case
@@ -88,7 +89,13 @@ def build(gateway, parts, plans, ot, it):
     """Make `gateway` of its parts; see Gateway. Raises what the flash log raises."""
     clock = parts.clock
     gateway.clock = clock
+    gateway.net = parts.net
+    gateway.lamp = None
     gateway.led = parts.led
+    if parts.led:
+        from gateway.lamp import Lamp  # only where there is an LED
+
+        gateway.lamp = Lamp(parts.led, gateway)
     gateway.console = parts.console
     gateway.rs485 = parts.rs485  # how many ports the board has
     gateway.box = it["box"]
@@ -131,25 +138,39 @@ def build(gateway, parts, plans, ot, it):
         from gateway import edge_start  # only where it is configured
 
         gateway.edge = edge_start.make(gateway, ot)
-    gateway.scada = gateway.reader = None  # who is told of polls for SCADA, and who serves them
+    gateway.scada = gateway.reader = None  # for a SCADA: what is told of samples, who serves them (gateway.scada_task)
     if it["modbus_tcp"]:
         from gateway import scada, unload  # only where it is configured
 
-        gateway.scada, gateway.reader = scada.make(gateway, parts.net, it["modbus_tcp"], ot, computed)
+        gateway.reader = scada.wanted(gateway, parts.net, it["modbus_tcp"], ot, computed)
         unload.unload("gateway.scada")
     gateway.reset_cause = getattr(parts, "reset_cause", "other")
     gateway.identify = [bus["identify"] for bus in ot["buses"]]
     gateway.reports = Reports(gateway, publish)
+    gateway.production = None
     gateway.buses = []
     gateway.ports = parts.ports
     for plan in plans:
         for read in plan.reads:
             gateway.recorder.know(read)
+            if any([point["type"] not in KINDS or "bit" in point or "bits" in point for point in read.points]):
+                from points import parts  # noqa: F401  (the publisher's; loaded now instead of between polls)
         plan.forget_points()
+    if ot.get("machine"):
+        from gateway import machine_start  # only where it is configured
+
+        gateway.production = machine_start.build(gateway, ot["machine"], parts.watchdog.feed)
+        for name in ("gateway.machine_start", "production.restore", "production.texts", "flashlog.tail"):
+            unload.unload(name)
     for read in computed:
         gateway.recorder.know(read)
     for port, plan, bus in zip(parts.ports, gateway.plans, ot["buses"]):
         gateway.buses.append(_make_bus(gateway, port, plan, bus["mode"]))
+    gateway.faults = None
+    if ot.get("attribution"):
+        from gateway.faults import FaultWatch  # only where it is configured
+
+        gateway.faults = FaultWatch(gateway)
     gateway.keeper = Keeper(
         clock, gateway.uptime, gateway.buses, log, gateway.recorder, gateway.publisher, parts.watchdog
     )

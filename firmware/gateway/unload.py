@@ -6,8 +6,9 @@ import sys
 _STARTERS = (
     "gateway.start gateway.virtual gateway.schema_store gateway.splits gateway.errors gateway.revisions "
     "gateway.config gateway.config_points gateway.rules gateway.units "
-    "gateway.silence gateway.edge_start gateway.edge_rules gateway.edge_groups gateway.edge_files "
+    "gateway.silence gateway.edge_start gateway.edge_rules gateway.edge_points gateway.edge_groups gateway.edge_files "
     "edge.limits edge.expression "
+    "gateway.machine_rules gateway.machine_start production.layout production.texts production.restore flashlog.tail "
     "modbus.planner modbus.widths modbus.pdu modbus.adu "
     "flashlog.mount flashlog.pinned uplink.defaults wiring"
 )

@@ -1,10 +1,9 @@
 """A listening TCP socket of the boards, over MicroPython's sockets on lwIP; loaded only where a server is configured.
 
-Source: MicroPython's extmod/modlwip.c and ports/esp32/modsocket.c: a socket that may not wait raises EAGAIN when nobody
-knocks (older esp32: ETIMEDOUT).
+Source: MicroPython's extmod/modlwip.c and ports/esp32/modsocket.c: a listening socket can be read when somebody knocks.
 """
 
-import errno
+import select
 import socket
 
 from ports.sockets import Connection
@@ -23,20 +22,18 @@ class Listener:
         except OSError:
             sock.close()
             raise
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
 
     def accept(self):
         """(Connection, address as text) of somebody who wants to connect, or (None, None). Raises OSError."""
-        try:
+        for _ in self._poll.ipoll(0):  # accept would say with an exception, which is garbage, that nobody knocks
             sock, address = self._socket.accept()
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.ETIMEDOUT):
-                raise
-            return None, None
-        try:
-            return Accepted(sock), address[0]
-        except OSError:  # gone already
-            sock.close()
-            return None, None
+            try:
+                return Accepted(sock), address[0]
+            except OSError:  # gone already
+                sock.close()
+        return None, None
 
     def close(self):
         """Never raises."""

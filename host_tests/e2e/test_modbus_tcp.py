@@ -35,6 +35,11 @@ class ScadaBox(VirtualBox):
         self.ot["derived"] = [doubled]
         self.start()
         self.wait_samples(40)
+        self.wait(self.accepts, "the server listens")
+
+    def accepts(self) -> bool:
+        with socket.socket() as sock:
+            return sock.connect_ex((HOST, self.tcp_port)) == 0
 
     def client(self) -> ModbusTcpClient:
         client = ModbusTcpClient(HOST, port=self.tcp_port, timeout=5, retries=0)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pexpect
 import pytest
 from console_box import ConsoleBox
+from console_relay import Relay
 
 from fieldgate.broker import Broker
 
@@ -130,3 +133,59 @@ def test_a_first_configuration_with_which_the_box_cannot_start_leaves_it_blank(b
     blank.type("commit")
     blank.terminal.expect("baud: found 12345")
     blank.terminal.expect("no configuration yet: press Enter, then type setup")
+
+
+def test_repl_gives_the_python_prompt_to_people_and_to_mpremote_and_exit_comes_back(
+    tmp_path: Path, start_broker: Callable[..., Broker]
+) -> None:
+    with ConsoleBox(tmp_path / "run", start_broker()) as box:
+        box.start()
+        box.wait_samples(10)
+        terminal = box.terminal
+        for role in ("ot", "it"):
+            terminal.send(f"password {role}\r")
+            for question in ("new password: $", "again: $"):
+                terminal.expect(question)
+                terminal.send(f"secret of {role}\r")
+            terminal.expect(r"OK\r\n> $")
+        terminal.send("repl\r")
+        terminal.expect("password of ot: $")
+        terminal.send("secret of ot\r")
+        terminal.expect("password of it: $")
+        terminal.send("wrong of it\r")
+        terminal.expect("ERR 3 wrong password")
+        terminal.expect("> $")
+        box.wait_samples(10, "the gateway goes on")
+        terminal.send("login ot\r")
+        terminal.expect("password: $")
+        terminal.send("secret of ot\r")
+        terminal.expect(r"OK\r\n> $", timeout=60)
+        terminal.send("update\r")
+        terminal.expect("password of it: $")
+        terminal.send("secret of it\r")
+        terminal.expect("fieldgate deploy")
+        terminal.expect(">>> $")
+        terminal.send("6*7\r")
+        terminal.expect("42\r?\n>>> $")
+        with Relay(terminal) as relay:
+            (tmp_path / "hello.txt").write_text("hello")
+            for arguments, said in (
+                (["exec", "print(7*6)"], "42"),
+                (["fs", "cp", str(tmp_path / "hello.txt"), ":hello.txt"], ""),
+                (["fs", "ls"], "hello.txt"),
+            ):
+                done = subprocess.run(
+                    [sys.executable, "-m", "mpremote", "connect", relay.path, "resume", *arguments],
+                    capture_output=True, text=True, timeout=60, check=False,
+                )  # fmt: skip
+                assert done.returncode == 0 and said in done.stdout, done
+        assert (box.box / "hello.txt").read_text() == "hello"
+        terminal.send("\r")
+        terminal.expect(">>> $")
+        terminal.send("exit\r")
+        terminal.expect("records to publish")
+        box.knock()
+        audit = box.type("audit")
+        assert "left to an update" in audit and "refused" in audit, audit
+        box.wait_samples(10)
+        assert box.balance().ok, "what was read before the prompt was lost"

@@ -11,7 +11,7 @@ import struct
 
 from clock import VirtualLoop
 from edge_box import Gateway
-from gateway import config, edge_start, rules, schema_store, virtual
+from gateway import config, edge, edge_start, rules, schema_store, virtual
 from gateway import schema as schemas
 from gateway.clock import Uptime
 
@@ -55,11 +55,12 @@ def ot_of(sections, points, period_ms=1000):
 
 
 class Plant(Gateway):
-    """utc: the box knows the time. Everything that is recorded is in `recorder`."""
+    """utc: the box knows the time; tick_ms: how often the rules look at it. What is recorded is in `recorder`."""
 
-    def __init__(self, sections, points, period_ms=1000, utc=True):
+    def __init__(self, sections, points, period_ms=1000, utc=True, tick_ms=50):
         Gateway.__init__(self, utc_ms=UTC_MS if utc else None)
         self.boot = 1
+        edge.TICK_MS = tick_ms
         ot, errors = ot_of(sections, points, period_ms)
         assert not errors, errors
         self.uptime = Uptime(self.clock)

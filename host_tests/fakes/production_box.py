@@ -54,7 +54,7 @@ class Box:
         self.zero_us = self.clock.us - t * 1000000
         self.log = FlashLog(self.flash, b"\x01\x02\x03\x04")
         self.log.mount()
-        boot = self.log.begin_boot()
+        self.boot = boot = self.log.begin_boot()
         self._listen()
         uptime = Uptime(self.clock)
         groups = [(name, 60000, points) for name, points in layout.groups(virtual.point)]
@@ -66,15 +66,13 @@ class Box:
             for read in reads:
                 yield schema_store.read_text(virtual.BUS, read, read.points)
 
-        schema = schema_store.store(texts)
+        self.schema = schema = schema_store.store(texts)
         self.recorder = Recorder(self.log, self.clock, uptime, boot, schema, 600000)
         for read in reads:
             self.recorder.know(read)
         self.uptime = uptime
         self.recorder.mark_time()
-        self.production = machine_start.build(
-            self.recorder, self.clock, uptime, self.log, schema, self.settings, boot, self._feed
-        )
+        self.production = machine_start.build(self, self.settings, self._feed)
 
     def _feed(self):
         self.fed += 1

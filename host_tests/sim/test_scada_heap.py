@@ -19,4 +19,4 @@ def test_samples_allocate_nothing():
                 note(READS[i].group, 1, 12345, data[i], 0)
     finally:
         micropython.heap_unlock()
-    assert rig.image.values(16, 1) == [1]
+    assert rig.image.values(16, 1) == (1,)

@@ -77,7 +77,7 @@ def test_a_slow_client_gets_its_reply_in_pieces_and_others_are_served_meanwhile(
     replies = b""
     for _ in range(30):
         quick.inbox += request(3, 1, 1)
-        rig.steps(6)
+        rig.steps(12)
         assert registers(quick.outbox) == [4]
         quick.outbox = bytearray()
         slow.room = 3
@@ -149,7 +149,7 @@ def test_neither_connections_nor_requests_shut_the_others_out():
     late = busy.__class__()
     rig.net.waiting.append(late)
     late.inbox += request(3, 1, 1)
-    rig.steps(50)
+    rig.steps(120)
     assert rig.server.refused == 20 and registers(late.outbox) == [4]
     assert len(busy.outbox) >= 15 * 11
 

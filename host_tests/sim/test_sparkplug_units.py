@@ -121,3 +121,14 @@ def test_an_old_silence_is_told_as_values_without_a_number_and_is_no_death():
     judge = Judge(box.broker)
     assert judge.problems == [] and judge.lives == BORN and judge.counts() == [1, 2]
     assert [one[5] for one in judge.values if one[1] == "count"] == [0, 1, 1, 1, 0]
+
+
+def test_what_the_box_computes_does_not_die():
+    """A virtual group, unit id 0, may carry the quality of what it is made of."""
+    from gateway.sparkplug_lives import BEAR, BURY, TELL, Lives
+
+    lives = Lives({0: ("plc", 4), 200: ("derived", 0)})
+    assert lives.read(200, codes.NOT_ASKED, False) == TELL
+    assert lives.read(0, codes.NOT_ASKED, False) == BURY and lives.dead == {"plc"}
+    assert lives.silent(0) == [] and lives.read(200, codes.GOOD, False) == TELL
+    assert lives.read(0, codes.GOOD, True) == BEAR and not lives.dead

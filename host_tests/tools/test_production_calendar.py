@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from production.calendar import EPOCH_S, Zone, moment_of
+from production.calendar import EPOCH_S
+from production.texts import moment_of, zone_of
 
 START = datetime(2020, 1, 1)
 
@@ -25,7 +26,7 @@ START = datetime(2020, 1, 1)
     ],
 )
 def test_zone_equals_zone_data(rule: str, name: str) -> None:
-    zone, true = Zone(rule), ZoneInfo(name)
+    zone, true = zone_of(rule), ZoneInfo(name)
     rng = random.Random(1)
     for _ in range(5000):
         utc_s = rng.randrange(30 * 365 * 86400)
@@ -38,7 +39,7 @@ def test_zone_equals_zone_data(rule: str, name: str) -> None:
 
 
 def test_both_nights_of_a_year_in_every_minute() -> None:
-    zone, true = Zone("CET-1CEST,M3.5.0,M10.5.0/3"), ZoneInfo("Europe/Berlin")
+    zone, true = zone_of("CET-1CEST,M3.5.0,M10.5.0/3"), ZoneInfo("Europe/Berlin")
     for day in (datetime(2026, 3, 29), datetime(2026, 10, 25)):
         for minute in range(360):
             naive = day + timedelta(minutes=minute)
@@ -51,4 +52,4 @@ def test_both_nights_of_a_year_in_every_minute() -> None:
 @pytest.mark.parametrize("text", ["", "CE-1", "CET", "CET-1CEST", "CET-1CEST,J60,M10.5.0", "+1:00", "+25:00", "X,Y,Z"])
 def test_what_is_no_zone_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
-        Zone(text)
+        zone_of(text)

@@ -95,13 +95,19 @@ def test_the_server_names_nothing_of_the_bus() -> None:
 
 
 def test_what_the_start_hands_over_is_no_bus() -> None:
-    """gateway.scada gives the server the network seam, numbers and texts; the image gets clock and uptime."""
+    """The application gives the server the network seam, numbers and texts; the image gets clock and uptime."""
+    for name, function, handed in (
+        ("scada_task", "Server", ["net", "port", "allowed", "image", "gateway.clock"]),
+        ("scada_task", "Image", ["blocks", "mark", "gateway.clock", "gateway.uptime"]),
+        ("scada_task", "gateway.reader.run", ["gateway.room", "sleep_ms"]),
+    ):
+        source = (ROOT / "firmware" / "gateway" / f"{name}.py").read_text()
+        calls = [
+            [ast.unparse(argument) for argument in node.args]
+            for node in ast.walk(ast.parse(source))
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == function
+        ]
+        assert calls == [handed], (name, function)
+        assert not {"modbus.gate", "modbus.engine", "modbus.bus"} & imports(source, "gateway")
     source = (ROOT / "firmware" / "gateway" / "scada.py").read_text()
-    calls = {
-        ast.unparse(node.func): [ast.unparse(argument) for argument in node.args]
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Call)
-    }
-    assert calls["Server"] == ["net", "settings['port']", "settings['allowed']", "image", "gateway.clock"]
-    assert calls["Image"] == ["blocks", "mark", "gateway.clock", "gateway.uptime"]
-    assert not {"modbus.gate", "modbus.engine", "modbus.bus"} & imports(source, "gateway")
+    assert "return (blocks, mark, groups, net, settings['port'], settings['allowed'])" in ast.unparse(ast.parse(source))

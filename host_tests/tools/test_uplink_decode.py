@@ -205,6 +205,29 @@ def test_command(tmp_path, capsys):
     assert "no meta of schema a1b2c3d4 group 0" in capsys.readouterr().err
 
 
+def test_command_tells_qualities_names_and_every_digit(tmp_path, capsys):
+    points = [
+        {"name": "energy", "at": 0, "type": "uint64", "order": "CDAB", "scale": 0.001, "offset": 0, "unit": "kWh"},
+        {"name": "state", "at": 4, "type": "uint16", "order": "ABCD", "names": {"1": "run"}},
+        {"name": "input", "at": 5, "type": "int16", "order": "ABCD", "na": [-32768], "high": 10},
+        {"name": "text", "at": 6, "type": "string4", "order": "ABCD"},
+    ]
+    (tmp_path / "meta").write_text(json.dumps(meta_of(points)))
+    row = b"\xff\xff" * 4 + b"\x00\x01\x80\x00" + b'A"\x00B'
+    above = row[:10] + b"\x00\x0b" + row[12:]
+    for make in FORMATS.values():
+        decode_cli.decode([encode(points, [(0, 0, row), (1, 0, above)], make=make).hex()], [tmp_path / "meta"], True)
+        line, second = capsys.readouterr().out.splitlines()[1:]
+        assert '"meter.energy": 18446744073709551.615' in line
+        found = json.loads(line)
+        assert found["values"] | {"meter.energy": 0} == {
+            "meter.energy": 0, "meter.state": 1, "meter.input": "0x8000", "meter.text": 'A"',
+        }  # fmt: skip
+        assert found["qualities"] == {"meter.input": 7} and found["names"] == {"meter.state": "run"}
+        found = json.loads(second)
+        assert found["qualities"] == {"meter.input": 6} and found["values"]["meter.input"] == 11
+
+
 def protobuf(*fields):
     """Payload bytes of (number, kind, value), by the rules of protobuf; kinds: int, bytes, float."""
     out = b""

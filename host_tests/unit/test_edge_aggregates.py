@@ -198,7 +198,7 @@ def test_mistakes():
     base = {"name": "w", "point": "m.p", "of": ["mean"]}
     for change, line in (
         ({"point": "m.z"}, 'aggregates[0].point: found "m.z", allowed a point as unit.point'),
-        ({"of": ["increase"]}, "aggregates[0].of: found increase of a float32, allowed it of a whole number that counts"),
+        ({"of": ["rate"]}, "aggregates[0].of: found rate of a float32, allowed it of a whole number that counts"),
         ({"of": ["mean", "mean"]}, "aggregates[0].of[1]: found mean again, allowed once"),
         ({"of": []}, "aggregates[0].of: found a list of 0, allowed a list of 1..10"),
         ({"window_s": 0}, "aggregates[0].window_s: found 0, allowed a whole number 1..86400"),

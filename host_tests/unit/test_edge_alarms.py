@@ -1,8 +1,10 @@
 """Alarms in virtual time: hysteresis, delays, latching over restarts, stale inputs, floods; unknown is never normal."""
 
+from edge import alarms as alarms_module
 from edge.alarms import EVENTS_PER_ALARM, EVENTS_PER_MIN
 from edge_plant import Plant, clear, ot_of
 from gateway import words
+from mutants import Mutant, survives
 
 T = {"t": ("int16", {"scale": 0.1})}
 RAISED, CLEARED = words.ALARM_RAISED, words.ALARM_CLEARED
@@ -231,6 +233,14 @@ def test_a_flood_is_held_back_and_counted_and_the_list_stays_right():
     assert plant.listed()["events_held"] == changes - EVENTS_PER_MIN
 
 
+def test_one_alarm_that_flutters_leaves_room_for_others():
+    plant = plant_of(alarm(), alarm(name="b", limit=100), period_ms=100)
+    for i in range(100):
+        plant.feed(t=(900 if i % 2 else 0) if i < 99 else 1001)
+    names = [text.split(":")[0] for code, text in plant.events()]
+    assert names.count("a") == EVENTS_PER_ALARM and names[-1] == "b"
+
+
 def test_the_list_is_sorted_bounded_and_carries_times():
     alarms = [alarm(name="a%d" % i, text='say "%d"' % i) for i in range(40)]
     alarms[7]["severity"] = "critical"
@@ -261,3 +271,23 @@ def test_mistakes_are_one_line_each():
         assert errors == [line], errors
     _, errors = ot_of({"alarms": [alarm(), alarm()]}, T)
     assert errors == ['alarms[1].name: found "a", allowed a name not used before']
+
+
+def test_mutants_are_caught():
+    for what, old, new, test in (
+        ("no hysteresis", "value <= self.clear, t", "value <= self.limit, t", test_high_with_hysteresis),
+        ("too quiet", "= -_FAR, self.limit", "= -_FAR, _FAR", test_high_with_hysteresis),
+        ("a delay goes on over a failed read", "self.known = self._waits = False", "self.known = False",
+         test_a_failed_read_keeps_the_state_and_a_delay_begins_anew),
+        ("a rate over a gap", "            self._last = None\n            self._quiet()", "            self._quiet()",
+         test_a_rate_does_not_count_over_a_failed_read),
+        ("unknown is normal", "self.state = UNKNOWN\n", "self.state = NORMAL\n",
+         test_an_alarm_whose_input_never_was_good_is_unknown),
+        ("no latch", "self.latched = self.latching", "self.latched = False", test_acknowledging_and_latching),
+        ("no limit for events", "if alarm.events >= EVENTS_PER_ALARM or", "if",
+         test_one_alarm_that_flutters_leaves_room_for_others),
+        ("no limit for all", " or self._events >= EVENTS_PER_MIN:", ":",
+         test_a_flood_is_held_back_and_counted_and_the_list_stays_right),
+    ):  # fmt: skip
+        with Mutant(alarms_module, old, new, "Alarm", "Alarms"):
+            assert not survives(test), what

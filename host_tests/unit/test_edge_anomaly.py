@@ -10,9 +10,7 @@ import sys
 from edge.alarms import ACTIVE
 from edge.anomaly import MAX_STATES, Watch
 from edge_plant import Plant, clear, ot_of
-from gateway import edge, words
-
-edge.TICK_MS = 500  # hours go by here
+from gateway import words
 
 
 class Single(float):
@@ -144,7 +142,7 @@ def machine(chance, second, fault):
 def outcome(seed, fault):
     """(alarms before the fault, seconds from the fault to the alarm or None)."""
     clear()
-    plant = Plant({"anomaly": [RULE]}, {"s": "uint16", "v": "float32"})
+    plant = Plant({"anomaly": [RULE]}, {"s": "uint16", "v": "float32"}, tick_ms=500)
     chance = Chance(seed)
     early = 0
     delay = None

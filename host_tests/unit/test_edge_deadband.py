@@ -3,10 +3,12 @@
 import json
 import struct
 
+from edge import deadband as deadband_module
 from edge.inputs import Inputs, decode
 from edge.limits import band, fraction, raw_range
 from edge_box import Gateway, float_bytes, line, point, registers
 from gateway.edge import Edge
+from mutants import Mutant, survives
 from points.numbers import kind_of, number
 
 
@@ -179,3 +181,18 @@ def test_the_meta_says_what_silence_means():
     assert meta["deadband"] == {"heartbeat_s": 30, "points": [0.5, {"percent": 2}]}
     silence.restore(meta, meta["points"][1:])
     assert meta["points"][1]["deadband_percent"] == 2 and "deadband" not in meta["points"][0]
+
+
+def test_mutants_are_caught():
+    walk = test_any_walk_stays_within_the_band_of_what_was_told
+    for what, old, new, test in (
+        ("the heartbeat is a period late", '["heartbeat_s"] * 1000 - meta["period_ms"]', '["heartbeat_s"] * 1000',
+         test_a_heartbeat_comes_before_its_time_is_over),
+        ("a change of quality is no news", "quality != self._quality\n            or", "",
+         test_a_change_of_quality_is_always_recorded),
+        ("the band is twice as wide", "if old > entries[e + 3] or", "if old > 2 * entries[e + 3] or", walk),
+        ("only the first point counts", "            e = 6 * i", "            e = 0",
+         test_on_change_a_value_is_recorded_when_a_bit_of_it_differs),
+    ):  # fmt: skip
+        with Mutant(deadband_module, old, new, "Reports"):
+            assert not survives(test), what

@@ -42,7 +42,8 @@ def test_one_may_be_made_of_those_before_it():
 
 
 def test_a_number_that_is_not_good_is_not_available_and_all_of_them_a_failed_sample():
-    plant = plant_of(derived("r", "m.p / m.q"), derived("n", "m.q", type="uint16"), derived("s", "m.q - 3", type="uint16"))
+    rest = [derived("n", "m.q", type="uint16"), derived("s", "m.q - 3", type="uint16")]
+    plant = plant_of(derived("r", "m.p / m.q"), *rest)
     plant.feed(p=1.0, q=0)
     plant.run(1)
     assert plant.values("derived")[-1][:2] == (0, {"r": None, "n": 0, "s": None})  # -3 does not fit a uint16

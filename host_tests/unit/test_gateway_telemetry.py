@@ -85,6 +85,7 @@ class Box:
             setattr(self.session, name, LARGEST)
         self.edge = numbers("suppressed")
         self.edge.alarms = None
+        self.scada = True
         self.reader = numbers("connects", "requests", "exceptions", "refused", "cut")
         self.publisher = Things(notice=None)
         self.link = Things(signal_dbm=lambda: -127)
@@ -167,6 +168,23 @@ def test_no_room_for_the_code_delays_the_telemetry_and_nothing_else():
     box.full = 3
     box.run(2900)
     assert not box.told
+    box.run(2000)
+    assert box.told[0][0] == "telemetry"
+
+
+def test_no_room_for_a_text_delays_it_and_ends_nothing():
+    box = Box(units=1)
+    load, fails = box.load, [3]
+
+    async def full(importer, sleep_ms):
+        fails[0] -= 1
+        if fails[0] >= 0:
+            raise MemoryError
+        return await load(importer, sleep_ms)
+
+    box.keeper.load = full
+    box.run(2900)
+    assert not box.told and fails == [0]
     box.run(2000)
     assert box.told[0][0] == "telemetry"
 

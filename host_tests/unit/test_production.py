@@ -1,10 +1,11 @@
 """A machine's books: state over time, counters, factors, what waits for the time, checkpoints."""
 
-from production import books, oee
-from production.calendar import Calendar
+from production import books, oee, restore
+from production.calendar import Calendar, Zone
 from production.oee import COUNTING, FAULT, IDLE, RUNNING, STOPPED_PLANNED, STOPPED_UNPLANNED, UNKNOWN
-from production.signals import Condition, Counter, Source, Value, terms
+from production.signals import Counter, Source, Value
 from production.state import MAX_PENDING, Machine
+from production.texts import condition_of, terms
 
 HOUR_MS = 3600000
 NOON_S = 6 * 365 * 86400 + 43200  # a moment that begins an hour, in seconds since 2020
@@ -33,21 +34,21 @@ class Rig:
         self.notes = []
         values = {"plc.word": point(self.source, 0), "plc.cycles": point(self.source, 1)}
         rules = [
-            (FAULT, Condition("plc.word & 2", values.get)),
-            (RUNNING, Condition("plc.word & 1", values.get)),
-            (IDLE, Condition("plc.word & 4", values.get)),
+            (FAULT, condition_of("plc.word & 2", values.get)),
+            (RUNNING, condition_of("plc.word & 1", values.get)),
+            (IDLE, condition_of("plc.word & 4", values.get)),
         ]
         self.machine = Machine(
             [self.source],
             rules,
             STOPPED_UNPLANNED,
             {oee.CYCLES: Counter(values["plc.cycles"])},
-            Condition(noticed, values.get) if noticed else None,
+            condition_of(noticed, values.get) if noticed else None,
             None,
-            oee.Account(Calendar("UTC", shifts, [], 0)),
+            oee.Account(Calendar(Zone(0, 0, None), shifts, [], 0)),
             self.time,
-            lambda place, before: self.notes.append((place, before)),
         )
+        self.machine.note = lambda place, before: self.notes.append((place, before))
         self.zero = NOON_S * 1000
 
     def run(self, seconds, word, cycles=0, quality=0):
@@ -218,7 +219,7 @@ def test_a_checkpoint_brings_everything_back_and_a_part_of_it_nothing():
     assert all([len(row) == oee.WINDOW_BYTES for _, row in rows])
     state = books.pack_state(rig.machine, 3000, 1)
     other = Rig(noticed="plc.word & 8")
-    restorer = books.Restorer()
+    restorer = restore.Restorer()
     assert not restorer.state(state, other.machine, 500000), "without its windows it is not whole"
     for kind, row in rows:
         restorer.window(kind, row)
@@ -231,7 +232,7 @@ def test_a_checkpoint_brings_everything_back_and_a_part_of_it_nothing():
 
 
 def test_days_without_power_are_not_walked_through():
-    account = oee.Account(Calendar("UTC", [], [], 0))
+    account = oee.Account(Calendar(Zone(0, 0, None), [], [], 0))
     begin = NOON_S * 1000
     account.account(RUNNING | COUNTING, begin, begin + HOUR_MS)
     account.fresh = True
@@ -257,7 +258,7 @@ def test_conditions():
         ("u.f > 42.5", False),
         ("u.a != 5", False),
     ):
-        assert Condition(text, names.get).holds() == holds, text
+        assert condition_of(text, names.get).holds() == holds, text
     for text in ("", "a", "u.a == x", "u.a and", "u.a or u.b"):
         try:
             terms(text)

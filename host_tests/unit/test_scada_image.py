@@ -11,7 +11,7 @@ def block(rig, i):
     """(quality, age, words) of block i."""
     count = (STARTS + (REGISTERS,))[i + 1] - STARTS[i]
     values = rig.image.values(STARTS[i], count)
-    return values[0], values[1], values[2:]
+    return values[0], values[1], list(values[2:])
 
 
 def test_the_head_says_version_groups_mark_uptime_and_time():
@@ -19,7 +19,7 @@ def test_the_head_says_version_groups_mark_uptime_and_time():
     rig.clock.advance_ms(70000 * 1000)
     head = rig.image.values(0, 16)
     utc_s = (1795312800000 + 70000 * 1000) // 1000
-    assert head == [1, 4, 0x1234, 0x5678, 1, 70000 - 65536, utc_s >> 16, utc_s & 0xFFFF] + [0] * 8
+    assert list(head) == [1, 4, 0x1234, 0x5678, 1, 70000 - 65536, utc_s >> 16, utc_s & 0xFFFF] + [0] * 8
     assert rig.image.registers == REGISTERS
     assert rig.image.values(0, REGISTERS + 1) is None and rig.image.values(REGISTERS, 1) is None
     assert len(rig.image.values(REGISTERS - 1, 1)) == 1
@@ -28,7 +28,7 @@ def test_the_head_says_version_groups_mark_uptime_and_time():
 def test_time_that_is_not_known_is_not_1970():
     rig = ImageRig()
     rig.image._clock._utc_offset_ms = None
-    assert rig.image.values(6, 2) == [0xFFFF, 0xFFFF]
+    assert rig.image.values(6, 2) == (0xFFFF, 0xFFFF)
 
 
 def test_before_the_first_poll_nothing_looks_like_a_value():
@@ -131,6 +131,6 @@ def test_every_piece_of_the_map_is_the_same_as_the_whole():
     whole = rig.image.values(0, REGISTERS)
     for first in range(REGISTERS):
         for count in range(1, REGISTERS - first + 1):
-            rig.image._data[2 * STARTS[3]] = 99  # what is not refreshed would show
+            rig.image._data[2 * STARTS[3] + 1] = 99  # what is not refreshed would show
             assert rig.image.values(first, count) == whole[first : first + count]
     assert len(BLOCKS) == len(STARTS)

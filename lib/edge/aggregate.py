@@ -7,7 +7,10 @@ said of it. A counter counts on over windows and gaps; over a restart of the box
 """
 
 import math
+import sys
+from array import array
 
+from edge.inputs import micropython
 from edge.words import put, ratio, root
 
 MIN, MAX, LAST, COUNT, COVERED = 1, 2, 4, 8, 16
@@ -17,10 +20,39 @@ NAMES = {
     "min": MIN, "max": MAX, "mean": MEAN, "std": STD, "count": COUNT, "last": LAST, "covered_s": COVERED,
     "increase": INCREASE, "rate": RATE, "energy": ENERGY,
 }  # fmt: skip
+ptr8 = None  # CPython reads it in annotations; in viper it is the compiler's own word
+
 _SUMS = MEAN | STD | ENERGY
 _COUNTER = INCREASE | RATE
 _MANTISSA = 16777216  # 2^24: a float32 has no more
 _LEAST_POWER = -60  # of two: what is smaller counts as nothing
+_FOLD = 0x20000000  # sums up to here are small ints on boards, which cost no garbage
+_TOO_FAR = 0x3FFFFFFF
+
+_float = array("f", [0])
+_word = _float if sys.implementation.name == "micropython" else memoryview(_float).cast("B")
+_HIGH = 3 if sys.byteorder == "little" else 0
+
+
+@micropython.viper
+def _units(word: ptr8, least: int) -> int:
+    """The float32 in `word` in units of 2^(least - 150), rounded; _TOO_FAR if that is not below 2^29."""
+    high = int(_HIGH)
+    head = int(word[high])
+    second = int(word[high ^ 1])
+    exponent = (head & 127) << 1 | second >> 7
+    mantissa = (second & 127 | 128) << 16 | int(word[high ^ 2]) << 8 | int(word[high ^ 3])
+    shift = exponent - least
+    if shift > 5:
+        return int(_TOO_FAR)
+    if shift < -24 or exponent == 0:
+        return 0
+    if shift >= 0:
+        mantissa = mantissa << shift
+    else:
+        shift = 0 - shift
+        mantissa = (mantissa + (1 << (shift - 1))) >> shift
+    return 0 - mantissa if head > 127 else mantissa
 
 
 class Aggregate:
@@ -28,7 +60,8 @@ class Aggregate:
     fractions, for energy; modulus: where a counter wraps, 0: never; gap_ms: longest time that a value holds."""
 
     __slots__ = (
-        "index", "what", "_timed", "_scale", "_offset", "_modulus", "gap_ms", "count", "_min", "_max", "_last", "_at",
+        "index", "what", "_timed", "_passes", "_adds", "_part", "_scale", "_offset", "_modulus", "gap_ms", "count",
+        "_min", "_max", "_last", "_at",
         "_held", "_raw", "_covered", "_power", "_sum", "_squares", "_area", "_before", "_increase", "_grew", "_rated",
         "_from",
     )  # fmt: skip
@@ -37,6 +70,8 @@ class Aggregate:
         self.index = index
         self.what = what
         self._timed = timed
+        self._passes = bool(timed or what & (COVERED | ENERGY))  # time between samples counts
+        self._adds = bool(not timed and what & (MEAN | STD))
         self._scale = scale
         self._offset = offset
         self._modulus = modulus
@@ -52,7 +87,7 @@ class Aggregate:
     def _begin(self):
         self.count = 0
         self._min = self._max = self._last = None
-        self._covered = self._sum = self._squares = self._area = 0
+        self._covered = self._sum = self._part = self._squares = self._area = 0
         self._increase = 0
         self._grew = False
         self._rated = 0  # ms that the increase took
@@ -60,32 +95,45 @@ class Aggregate:
     def look(self, clock, value, ticks_ms):
         """A sample; value None: it is not good."""
         what = self.what
-        if what & (COVERED | _SUMS):
+        if self._passes:
             self._advance(clock, ticks_ms)
         if value is None:
             self._held = None
             return
-        self.count += 1
         self._last = value
-        if self._min is None or value < self._min:
+        if not self.count:
+            self._min = self._max = value
+        elif value < self._min:
             self._min = value
-        if self._max is None or value > self._max:
+        elif value > self._max:
             self._max = value
+        self.count += 1
         if what & _COUNTER:
             self._count_on(clock, value, ticks_ms)
-        self._raw = value
-        if what & _SUMS:
-            value = self._whole(value)
-            if not self._timed:
-                self._sum += value
-                self._squares += value * value
-        self._held = value
+        if self._adds:
+            whole = self._whole(value)
+            part = self._part + whole
+            if -_FOLD < part < _FOLD:
+                self._part = part
+            else:
+                self._sum += part
+                self._part = 0
+            if what & STD:
+                self._squares += whole * whole
+        if self._passes:
+            self._raw = value
+            self._held = self._whole(value) if what & _SUMS else value
 
     def _whole(self, value):
         # The number in units of 2^_power.
         if isinstance(value, int):
             self._power = 0
             return value
+        if self._power is not None:
+            _float[0] = value
+            whole = _units(_word, self._power + 150)
+            if whole != _TOO_FAR:
+                return whole
         fraction, power = math.frexp(value)
         if self._power is None:
             if not value:
@@ -104,7 +152,7 @@ class Aggregate:
                 self._covered += step_ms
                 if self.what & _SUMS:
                     self._area += held * step_ms
-                    if self._timed:
+                    if self._timed and self.what & STD:
                         self._squares += held * held * step_ms
         self._at = ticks_ms
 
@@ -126,7 +174,7 @@ class Aggregate:
     def close(self, clock, end_ms, types, buf, at):
         """The window ends: write what was asked for as words at buf[at], in the order of `fields`, with these types;
         returns the place behind. Then the next window begins."""
-        if self.what & (COVERED | _SUMS):
+        if self._passes:
             self._advance(clock, end_ms)
         for bit, type_name in types:
             put(buf, at, type_name, self._result(bit))
@@ -154,7 +202,7 @@ class Aggregate:
         return self._min if bit == MIN else self._max if bit == MAX else self._last
 
     def _mean_or_std(self, bit):
-        weight, total = (self._covered, self._area) if self._timed else (self.count, self._sum)
+        weight, total = (self._covered, self._area) if self._timed else (self.count, self._sum + self._part)
         if not weight:
             return None
         if bit == MEAN:

@@ -15,6 +15,7 @@ UNKNOWN, NORMAL, ACTIVE = 0, 1, 2
 EVENTS_PER_MIN = 60
 EVENTS_PER_ALARM = 6
 _MINUTE_MS = 60000
+_FAR = float("inf")
 
 
 class Alarm:
@@ -24,11 +25,14 @@ class Alarm:
     """
 
     __slots__ = (
-        "index", "kind", "name", "limit", "clear", "on_ms", "off_ms", "latching", "state", "known", "acked", "latched",
+        "least", "most", "index", "kind", "name", "limit", "clear", "on_ms", "off_ms", "latching", "state", "known",
+        "acked", "latched",
         "since_ms", "watch", "_waits", "_since", "_last", "_at", "events",
     )  # fmt: skip
 
     def __init__(self, name, index, kind, limit, clear, on_ms=0, off_ms=0, latching=False):
+        self.least = 1  # a number from `least` to `most` changes nothing now; at first every one does
+        self.most = 0
         self.name = name
         self.index = index
         self.kind = kind
@@ -60,6 +64,7 @@ class Alarm:
         if value is None:
             self.known = self._waits = False
             self._last = None
+            self._quiet()
             return False
         kind = self.kind
         if kind == HIGH:
@@ -104,7 +109,21 @@ class Alarm:
         """True if it is in the list of those that want attention."""
         return self.state == ACTIVE or self.latched
 
+    def _quiet(self):
+        # Which numbers change nothing: most of the time nearly all.
+        self.least, self.most = 1, 0
+        if self.known and self.state == NORMAL and not self._waits:
+            if self.kind == HIGH:
+                self.least, self.most = -_FAR, self.limit
+            elif self.kind == LOW:
+                self.least, self.most = self.limit, _FAR
+
     def _decide(self, clock, above, below, now):
+        changed = self._decided(clock, above, below, now)
+        self._quiet()
+        return changed
+
+    def _decided(self, clock, above, below, now):
         self.known = True
         active = self.state == ACTIVE
         if self.state == UNKNOWN and not above:
@@ -143,6 +162,13 @@ class Alarms:
         self.suppressed = 0  # since the start
         self.changed = 1
 
+    def look_all(self, alarms, values, ticks_ms):
+        """A sample of the inputs of these alarms."""
+        for alarm in alarms:
+            value = values[alarm.index]
+            if value is None or not alarm.least <= value <= alarm.most:
+                self.look(alarm, value, ticks_ms)
+
     def look(self, alarm, value, ticks_ms):
         """A sample of the alarm's input."""
         known, state = alarm.known, alarm.state
@@ -171,12 +197,12 @@ class Alarms:
         if alarm.state == ACTIVE:
             alarm.since_ms = self._uptime.ms()
         self.changed += 1
-        alarm.events += 1
-        self._events += 1
-        if alarm.events > EVENTS_PER_ALARM or self._events > EVENTS_PER_MIN:
+        if alarm.events >= EVENTS_PER_ALARM or self._events >= EVENTS_PER_MIN:
             self._held += 1
             self.suppressed += 1
             return
+        alarm.events += 1
+        self._events += 1
         self._event(alarm, value)
 
     def acknowledge(self, alarm):

@@ -5,10 +5,11 @@ that was recorded, when the quality changed, or when the heartbeat is due: two r
 apart than `heartbeat_s` while the unit is polled. So silence means: nothing has moved, and the box is there.
 """
 
-from edge.inputs import bytes_of, decode, same_bytes
+from edge.inputs import bytes_of, copy_bytes, decode, same_bytes
 from points.numbers import BOOL
 
 _NEVER = -1
+_NOT_YET = object()  # the old number was not needed so far
 
 
 class Reports:
@@ -24,7 +25,7 @@ class Reports:
         for point, wanted in zip(meta["points"], settings["points"]):
             entries += band_entry(point, wanted)
         self._entries = tuple(entries)  # kind, at, na, band, permyriad, base: see band_entry
-        self._olds = [None] * (len(entries) // 6)
+        self._olds = [_NOT_YET] * (len(entries) // 6)
         size = (meta["count"] + 7) // 8 if 0 < meta["fc"] <= 2 else 2 * meta["count"]
         self._data = bytearray(size)
         self._quality = _NEVER
@@ -47,13 +48,10 @@ class Reports:
         self._quality = quality
         self._at = ticks_ms
         if not quality and nbytes == len(self._data):
-            entries, olds = self._entries, self._olds
-            kept = self._data
-            for i in range(nbytes):
-                kept[i] = data[i]
+            copy_bytes(data, nbytes, self._data)
+            olds = self._olds
             for i in range(len(olds)):
-                if entries[6 * i + 3] is not None:
-                    olds[i] = decode(entries[6 * i], data, entries[6 * i + 1], entries[6 * i + 2])
+                olds[i] = _NOT_YET
 
     def _moved(self, data):
         kept = self._data
@@ -72,12 +70,16 @@ class Reports:
                 return True
             else:
                 new, old = decode(kind, data, at, entries[e + 2]), olds[i]
+                if old is _NOT_YET:
+                    old = olds[i] = decode(kind, kept, at, entries[e + 2])
                 if new is None or old is None:
                     if new is not old:
                         return True
                 elif entries[e + 4]:
                     if abs(new - old) * 10000 > entries[e + 4] * abs(old + entries[e + 5]):
                         return True
-                elif abs(new - old) > entries[e + 3]:
-                    return True
+                else:
+                    old = new - old
+                    if old > entries[e + 3] or old < entries[e + 5]:
+                        return True
         return False

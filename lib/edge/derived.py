@@ -31,12 +31,12 @@ class Derived:
             value = expression.run(inputs.values)
             if value is None:
                 bad = reason(expression, inputs)
-                inputs.put(items[i + 1], None, bad, now)
+                inputs.put(items[i + 1], None, bad)
                 if why == NOT_AVAILABLE:
                     why = bad
             else:
                 good = True
-                inputs.put(items[i + 1], value, GOOD, now)
+                inputs.put(items[i + 1], value, GOOD)
             put(self.data, items[i + 3], items[i + 2], value)
         return GOOD if good else why
 

@@ -1,4 +1,7 @@
-"""Turns the text of a derived point into operations for edge.evaluate. Recursive descent; loaded at the start only.
+"""Turns the text of a derived point into operations for edge.evaluate; loaded at the start only.
+
+Operators wait on a list of their own until a weaker one comes: a board's stack is too small for recursion (12 pairs of
+parentheses were too many for an emulated Pico).
 
     expression := or-chain of and-chains of comparisons: + - before * / %, unary - and not before those, ( )
     value := number | unit.point | abs(x) | min(x, y, ...) | max(x, y, ...) | bit(x, n) | prev(x) | hyst(x, on, off)
@@ -54,10 +57,7 @@ def parse(text, resolve):
     """The Expression that `text` stands for. resolve(name): (index of the input, scale, offset), or None."""
     if len(text) > MAX_CHARS:
         raise ExpressionError("found %d characters, allowed %d" % (len(text), MAX_CHARS))
-    try:
-        return _Parser(text, resolve).whole()
-    except RuntimeError:  # a board's stack is small
-        raise ExpressionError("found parentheses too deep for this board's stack, allowed fewer")
+    return _Parser(text, resolve).whole()
 
 
 class _Parser:
@@ -70,12 +70,30 @@ class _Parser:
         self._needs = []
         self._slots = 0
         self._stack = 0
+        self._waiting = []
         self._next()
 
     def whole(self):
-        self._expression(1, 0)
-        if self._token != _END:
-            self._refuse("an operator or the end")
+        """The Expression. Raises ExpressionError."""
+        wants_value = True
+        while True:
+            if wants_value:
+                wants_value = self._value()
+            elif self._token in _BINARY:
+                self._operator()
+                wants_value = True
+            elif self._token == ",":
+                self._comma()
+                wants_value = True
+            elif self._token == ")":
+                self._close()
+            elif self._token == _END:
+                break
+            else:
+                self._refuse("an operator or the end")
+        self._settle(0)
+        if self._waiting:
+            self._refuse('")"')
         return Expression(bytes(self._code), tuple(self._constants), tuple(self._needs), self._slots)
 
     # Tokens
@@ -101,45 +119,37 @@ class _Parser:
             "column %d: found %s, allowed %s" % (self._start + 1, '"%s"' % found if found else "the end", allowed)
         )
 
-    # Rules
+    # Rules. What waits is (strength, operation), of an open parenthesis (0, name of the function or None, arguments).
 
-    def _expression(self, least, depth):
-        if depth > _MAX_DEPTH:
+    def _wait(self, entry):
+        if len(self._waiting) == _MAX_DEPTH:
             self._refuse("operators and parentheses at most %d deep" % _MAX_DEPTH)
-        if self._token == "not":
-            if least > _NOT:
-                self._refuse("parentheses around not")
-            self._next()
-            self._expression(_NOT, depth + 1)
-            self._put(ops.NOT)
-        else:
-            self._value(depth)
-        compared = False
-        while self._token in _BINARY:
-            strength, op = _BINARY[self._token]
-            if strength < least:
-                return
-            if strength == _COMPARES:
-                if compared:
-                    self._refuse("one comparison; join two by and")
-                compared = True
-            self._next()
-            self._expression(strength + 1, depth + 1)
-            self._put(op)
-            self._stack -= 1
+        self._waiting.append(entry)
 
-    def _value(self, depth):
+    def _settle(self, strength):
+        """Put out the operators that wait and bind at least so strongly, up to the last open parenthesis."""
+        while self._waiting and self._waiting[-1][0] and self._waiting[-1][0] >= strength:
+            bound, op = self._waiting.pop()
+            self._put(op)
+            if op != ops.NEG and op != ops.NOT:
+                self._stack -= 1
+
+    def _value(self):
+        """Take a token where a value must stand; True if one is still wanted."""
         token = self._token
         if token == "-":
-            self._next()
-            self._expression(_UNARY, depth + 1)
-            self._put(ops.NEG)
+            self._wait((_UNARY, ops.NEG))
+        elif token == "not":
+            if self._waiting and self._waiting[-1][0] > _NOT:
+                self._refuse("parentheses around not")
+            self._wait((_NOT, ops.NOT))
         elif token == "(":
-            self._next()
-            self._expression(1, depth + 1)
-            self._expect(")")
+            self._wait((0, None, 1))
         elif token in _FUNCTIONS:
-            self._function(token, depth)
+            self._next()
+            if self._token != "(":
+                self._refuse('"("')
+            self._wait((0, token, 1))
         elif token and _in_word(token[0]) and token not in _BINARY:
             number = _number(token)
             if number is None:
@@ -147,42 +157,60 @@ class _Parser:
             else:
                 self._push(ops.CONST, self._constant(number))
             self._next()
+            return False
         else:
             self._refuse("a number, a point as unit.point, a function or (")
+        self._next()
+        return True
 
-    def _expect(self, token):
-        if self._token != token:
-            self._refuse('"%s"' % token)
+    def _operator(self):
+        strength, op = _BINARY[self._token]
+        compares = strength == _COMPARES
+        self._settle(strength + 1 if compares else strength)
+        if compares and self._waiting and self._waiting[-1][0] == _COMPARES:
+            self._refuse("one comparison; join two by and")
+        self._wait((strength, op))
         self._next()
 
-    def _function(self, name, depth):
-        least, largest, op = _FUNCTIONS[name]
+    def _comma(self):
+        self._settle(1)
+        if not self._waiting or not self._waiting[-1][1]:
+            self._refuse('")"' if self._waiting else "an operator or the end")
+        _, name, count = self._waiting.pop()
+        _, largest, op = _FUNCTIONS[name]
+        if count == largest:
+            self._refuse("%d argument%s of %s" % (largest, "" if largest == 1 else "s", name))
+        if count > 1:
+            self._fold(op)
+        self._waiting.append((0, name, count + 1))
         self._next()
-        self._expect("(")
-        count = 1
-        self._expression(1, depth + 1)
-        while self._token == ",":
-            if count == largest:
-                self._refuse("%d argument%s of %s" % (largest, "" if largest == 1 else "s", name))
-            self._next()
-            self._expression(1, depth + 1)
-            count += 1
-            if op == ops.MIN or op == ops.MAX:
+
+    def _close(self):
+        self._settle(1)
+        if not self._waiting:
+            self._refuse("an operator or the end")
+        _, name, count = self._waiting.pop()
+        if name:
+            least, _, op = _FUNCTIONS[name]
+            if count < least:
+                self._refuse('"," and %d arguments of %s' % (least, name))
+            self._fold(op)
+            if op == ops.BIT:
                 self._put(op)
                 self._stack -= 1
-        if count < least:
-            self._refuse('"," and %d arguments of %s' % (least, name))
-        self._expect(")")
-        if op == ops.BIT:
+            elif op == ops.ABS:
+                self._put(op)
+            elif op == ops.PREV or op == ops.HYST:
+                self._put(op, self._slots)
+                self._slots += 1
+                self._stack -= 2 if op == ops.HYST else 0
+        self._next()
+
+    def _fold(self, op):
+        # The arguments of min and max become one number as soon as there are two.
+        if op == ops.MIN or op == ops.MAX:
             self._put(op)
             self._stack -= 1
-        elif op == ops.ABS:
-            self._put(op)
-        elif op == ops.PREV or op == ops.HYST:
-            self._put(op, self._slots)
-            self._slots += 1
-            if op == ops.HYST:
-                self._stack -= 2
 
     def _point(self, name):
         found = self._resolve(name)

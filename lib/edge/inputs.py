@@ -32,11 +32,19 @@ _FLIP = 3 if sys.byteorder == "little" else 0
 
 @micropython.viper
 def _put_word(data: ptr8, at: int, flip: int, word: ptr8) -> int:
-    """Copy 4 bytes with `flip` on the places; returns 1 for an infinity or NaN: exponent of ones only."""
+    """Copy 4 bytes with `flip` on the places (of an order 0 to 3 byte i is wire byte i ^ order); returns 1 for an
+    infinity or NaN: exponent of ones only."""
     for i in range(4):
         word[i] = data[at + (i ^ flip)]
     flip = flip ^ int(_FLIP)
     return 1 if int(data[at + flip]) & 127 == 127 and int(data[at + (1 ^ flip)]) > 127 else 0
+
+
+@micropython.viper
+def copy_bytes(source: ptr8, count: int, target: ptr8):
+    """target[:count] = source[:count], without garbage."""
+    for i in range(count):
+        target[i] = source[i]
 
 
 @micropython.viper
@@ -57,29 +65,29 @@ def decode(kind, data, at, na):
             value = data[at + flip] << 8 | data[at + 1 - flip]
             return value - 65536 if what == INT16 and value > 32767 else value
         if what == FLOAT32:
-            return None if _put_word(data, at, _FLIP ^ _ORDERS[kind >> 4], _word) else _float[0]
+            return None if _put_word(data, at, _FLIP ^ (kind >> 4), _word) else _float[0]
     return number(kind, data, at, na)
-
-
-_ORDERS = b"\x00\x01\x02\x03"  # of 4 bytes: ABCD BADC CDAB DCBA, byte i of the value is wire byte i ^ order
 
 
 class Gear:
     """What one group's sample turns: the places of its inputs, and whoever wants to know."""
 
-    __slots__ = ("nbytes", "entries", "ranges", "reports", "sums", "alarms")
+    __slots__ = ("nbytes", "entries", "ranges", "reports", "sums", "alarms", "ticks", "holds_ms", "known")
 
     def __init__(self, nbytes):
         self.nbytes = nbytes
-        self.entries = ()  # (index of the input, kind, at in bytes or bits, na patterns), flat
+        self.entries = ()  # of (index of the input, kind, at in bytes or bits, na patterns)
         self.ranges = None  # {index: (least, largest)} raw numbers of points that have such limits
         self.reports = None  # edge.deadband.Reports where all points of the group have a deadband
+        self.ticks = 0  # ticks_ms of the newest sample
+        self.holds_ms = 0  # so long its numbers are believed without a new one
+        self.known = False  # there are numbers that may be believed
         self.sums = ()  # edge.aggregate.Aggregate of its points
         self.alarms = ()  # edge.alarms.Alarm of its points
 
     def turns(self, index):
         """True if this input is of the group."""
-        return index in [self.entries[i] for i in range(0, len(self.entries), 4)]
+        return index in [entry[0] for entry in self.entries]
 
 
 class Inputs:
@@ -89,9 +97,8 @@ class Inputs:
         self.names = names
         self.values = []
         self.quality = bytearray()
-        self.ticks = array("i")  # ticks_ms of the newest sample, good or not
         self.scales = []  # (scale, offset) of each, for people
-        self.holds_ms = array("I")  # so long a number is believed without a new sample
+        self._gears = {}
 
     def index_of(self, name):
         """Its place, which it gets now if it has none."""
@@ -106,10 +113,8 @@ class Inputs:
         count = len(self.names)
         self.values = [None] * count
         self.quality = bytearray([NOT_ASKED] * count)
-        self.ticks = array("i", bytes(4 * count))
         self.scales = [(1, 0)] * count
-        self.holds_ms = array("I", bytes(4 * count))
-        gears = {}
+        self._gears = gears = {}
         for line in lines:
             meta = json.loads(line)
             gear = self._gear(meta)
@@ -122,15 +127,15 @@ class Inputs:
     def _gear(self, meta):
         fc = meta["fc"]
         gear = Gear((meta["count"] + 7) // 8 if 0 < fc <= 2 else 2 * meta["count"])
+        gear.holds_ms = min(3 * meta["period_ms"] + 2000, 0x1FFFFFFF)
         entries = []
         for point in meta["points"]:
             name = "%s.%s" % (meta["unit"], point["name"])
             if name in self.names:
                 index = self.names.index(name)
                 kind = kind_of(point)
-                entries += [index, kind, place_of(point), patterns(point)]
+                entries.append((index, kind, place_of(point), patterns(point)))
                 self.scales[index] = (point["scale"], point["offset"])
-                self.holds_ms[index] = min(3 * meta["period_ms"] + 2000, 0x1FFFFFFF)
                 if "low" in point or "high" in point:
                     from edge.limits import raw_range
 
@@ -141,28 +146,35 @@ class Inputs:
 
     def take(self, gear, quality, ticks_ms, data, nbytes):
         """One sample of the gear's group. Allocates nothing but the boxes of floats and of large integers."""
-        entries = gear.entries
         values = self.values
         qualities = self.quality
-        ticks = self.ticks
+        gear.ticks = ticks_ms
         if quality == GOOD and nbytes != gear.nbytes:
             quality = NOT_AVAILABLE
-        for i in range(0, len(entries), 4):
-            index = entries[i]
-            ticks[index] = ticks_ms
-            value = None
-            why = quality
-            if quality == GOOD:
-                value = decode(entries[i + 1], data, entries[i + 2], entries[i + 3])
-                if value is None:
-                    why = NOT_AVAILABLE
-                elif gear.ranges and index in gear.ranges:
-                    least, largest = gear.ranges[index]
-                    if value < least or value > largest:
-                        value = None
-                        why = OUT_OF_RANGE
+        if quality:
+            gear.known = False
+            for index, _, _, _ in gear.entries:
+                values[index] = None
+                qualities[index] = quality
+            return
+        gear.known = True
+        for index, kind, at, na in gear.entries:
+            if kind & 15 == FLOAT32 and not na:
+                value = None if _put_word(data, at, _FLIP ^ (kind >> 4), _word) else _float[0]
+            else:
+                value = decode(kind, data, at, na)
             values[index] = value
-            qualities[index] = why
+            if value is None:
+                qualities[index] = NOT_AVAILABLE
+            elif qualities[index]:
+                qualities[index] = GOOD
+        if gear.ranges:
+            for index in gear.ranges:
+                least, largest = gear.ranges[index]
+                value = values[index]
+                if value is not None and not least <= value <= largest:
+                    values[index] = None
+                    qualities[index] = OUT_OF_RANGE
 
     def text_of(self, index):
         """Its value for people, five digits; "not known" if it is not good."""
@@ -176,18 +188,19 @@ class Inputs:
         """Forget numbers that nothing has renewed for too long; returns their indexes."""
         gone = ()
         now = clock.ticks_ms()
-        for i in range(len(self.values)):
-            if self.values[i] is not None and clock.ticks_diff(now, self.ticks[i]) > self.holds_ms[i]:
-                self.values[i] = None
-                self.quality[i] = STALE
-                gone += (i,)
+        for gear in self._gears.values():
+            if gear.known and clock.ticks_diff(now, gear.ticks) > gear.holds_ms:
+                gear.known = False
+                for index, _, _, _ in gear.entries:
+                    self.values[index] = None
+                    self.quality[index] = STALE
+                    gone += (index,)
         return gone
 
-    def put(self, index, value, quality, ticks_ms):
-        """A number that was computed here."""
+    def put(self, index, value, quality):
+        """A number that was computed here, ahead of its sample."""
         self.values[index] = value
         self.quality[index] = quality
-        self.ticks[index] = ticks_ms
 
 
 def place_of(point):

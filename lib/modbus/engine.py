@@ -45,6 +45,8 @@ class Engine:
         self.quality = GOOD
         self.data = bytearray(MAX_ADU_BYTES)  # reply data, valid until the next answer is accepted
         self.nbytes = 0
+        self.buf = bytearray(_BUF)  # what came in; heard: how many bytes of it the last transaction got
+        self.heard = 0
         self.end_ms = 0  # ticks_ms at which the last byte of the reply had arrived
         self.sent_us = 0  # ticks_us at which the request had been handed to the port
         self.look_us = 0  # after sent_us: before that a look at the port is useless
@@ -69,7 +71,6 @@ class Engine:
         self._silence_us = line.silence_us
         self._stop_us = line.stop_us
         self._char_us = line.char_us
-        self._buf = bytearray(_BUF)
         self._chunk = bytearray(_BUF)
         self._n = 0
         self._last_us = clock.ticks_us()  # the line has been silent since
@@ -179,10 +180,10 @@ class Engine:
         if arrived:
             self._last_us = now
             self._take(arrived)
-            if self._n == read.need and not self.echo and whole(self._buf, read.need, read.frame, TABLE):
+            if self._n == read.need and not self.echo and whole(self.buf, read.need, read.frame, TABLE):
                 return self._accept(0, now)
             if self._n > len(read.frame) or not self.echo:
-                at = find(self._buf, self._n, read.frame, read.need, False)
+                at = find(self.buf, self._n, read.frame, read.need, False)
                 if at >= 0:
                     return self._accept(at, now)
                 self._vague = at < -_VAGUE
@@ -216,10 +217,10 @@ class Engine:
         n = self._n
         if n:
             k = self._receive_into(self._chunk, min(arrived, _BUF - n))
-            move(self._buf, n, self._chunk, 0, k)
+            move(self.buf, n, self._chunk, 0, k)
             self._n = n + k
         else:
-            self._n = self._receive_into(self._buf, min(arrived, _BUF))
+            self._n = self._receive_into(self.buf, min(arrived, _BUF))
 
     def _hear(self):
         """Bytes outside a transaction: counted and dropped, unless they begin an overdue answer."""
@@ -230,20 +231,20 @@ class Engine:
         self._last_us = self._us()
         self.stray_bytes = (self.stray_bytes + self._n - before) & _MASK
         if self.on_stray is not None:
-            self.on_stray(self._buf, before, self._n, self.read.frame if self.echo else None)
+            self.on_stray(self.buf, before, self._n, self.read.frame if self.echo else None)
         self._find_overdue()
 
     def _find_overdue(self):
         """Count an overdue answer that is in the buffer."""
         read = self._overdue
-        if read is not None and find(self._buf, self._n, read.frame, read.need, True) >= 0:
+        if read is not None and find(self.buf, self._n, read.frame, read.need, True) >= 0:
             self.late = (self.late + 1) & _MASK
             self._overdue = None
 
     def _accept(self, at, now):
         """The buffer holds a reply at offset `at`."""
         read = self.read
-        buf = self._buf
+        buf = self.buf
         length = read.need
         wire_us = read.wire_us
         quality = GOOD
@@ -279,7 +280,7 @@ class Engine:
         """There are more bytes than the reply of `length` at offset `at`: echo, stray ones, a late answer."""
         read = self.read
         stray = self._n - length
-        if at == len(read.frame) and same(self._buf, read.frame):
+        if at == len(read.frame) and same(self.buf, read.frame):
             self.echo = True
             stray -= at
         elif at:
@@ -289,18 +290,18 @@ class Engine:
                 stray = max(0, stray - len(read.frame))
         self.stray_bytes = (self.stray_bytes + stray) & _MASK
         if stray and self.on_stray is not None:
-            self.on_stray(self._buf, 0, at, read.frame)
-            self.on_stray(self._buf, at + length, self._n, None)
+            self.on_stray(self.buf, 0, at, read.frame)
+            self.on_stray(self.buf, at + length, self._n, None)
 
     def _give_up(self, now):
         """No more bytes are coming: take what is there, or name what went wrong."""
         read = self.read
-        at = find(self._buf, self._n, read.frame, read.need, True)
+        at = find(self.buf, self._n, read.frame, read.need, True)
         if at >= 0:
             return self._accept(at, now)
-        quality = verdict(self._buf, self._n, read.frame)
+        quality = verdict(self.buf, self._n, read.frame)
         if self._n and self.on_stray is not None:
-            self.on_stray(self._buf, 0, self._n, read.frame)
+            self.on_stray(self.buf, 0, self._n, read.frame)
         self._find_overdue()
         if quality == TIMEOUT:
             self._overdue = read
@@ -310,6 +311,7 @@ class Engine:
 
     def _end(self, quality, now):
         self.quality = quality
+        self.heard = self._n
         self._n = 0
         self.end_us = now
         self.end_ms = self._ms()

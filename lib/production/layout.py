@@ -35,19 +35,29 @@ NAMES = ("machine_hour", "machine_shift", "machine_day", "machine")
 
 
 def groups(point):
-    """[(name, points)] in the order of NAMES; `point(name, address, type, unit, scale)` makes one.
+    """[(name, points)] in the order of NAMES; `point(name, address, type, unit, scale)` makes one."""
+    return [(name, Points(_STATE if name == "machine" else _WINDOW, point)) for name in NAMES]
+
+
+class Points:
+    """The points of one group, made anew in every loop over them: as a list, all of them would take 40 KB of heap.
 
     Where a value may be missing its registers are all ones then, and the point says so by `na`."""
-    made = []
-    for name in NAMES:
-        points = []
+
+    def __init__(self, rows, point):
+        self._rows = rows
+        self._point = point
+
+    def __len__(self):
+        return len(self._rows)
+
+    def __iter__(self):
         address = 0
-        for label, kind, unit, scale in _STATE if name == "machine" else _WINDOW:
-            points.append(point(label, address, kind, unit, scale))
+        for label, kind, unit, scale in self._rows:
+            made = self._point(label, address, kind, unit, scale)
             if label in ("availability", "performance", "quality_rate", "oee"):
-                points[-1]["na"] = 0xFFFF
+                made["na"] = 0xFFFF
             elif label in ("mttr", "mtbf"):
-                points[-1]["na"] = 0xFFFFFFFF
+                made["na"] = 0xFFFFFFFF
+            yield made
             address += 2 if kind == "uint32" else 1
-        made.append((name, points))
-    return made

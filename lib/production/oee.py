@@ -47,8 +47,8 @@ NONE_LONG = 0xFFFFFFFF
 STRETCH_MS = 2000  # steps of UTC below that are the clock's, not the machine's
 _SKIP_MS = 172800000
 _QUEUE = 9
-_HEAD = ">IIIHH"
-_WINDOW = ">21I"
+HEAD = ">IIIHH"
+WINDOW = ">21I"
 WINDOW_BYTES = 16 + 4 * SUMS + 8 + 8
 
 
@@ -90,26 +90,17 @@ class Window:
         start, end = self.span
         complete = COMPLETE if at_ms >= end * 1000 else 0
         flags = complete | (self.index + 1) << 8
-        head = struct.pack(_HEAD, start + EPOCH_S, end + EPOCH_S, at_ms // 1000 + EPOCH_S, at_ms % 1000, flags)
+        head = struct.pack(HEAD, start + EPOCH_S, end + EPOCH_S, at_ms // 1000 + EPOCH_S, at_ms % 1000, flags)
         down = s[DETECT] + s[RESTORE]
         running = s[RUNNING] + s[OFF_RUNNING]
         means = [down // n if n else NONE_LONG for n in (s[REPAIRS],)]
         means += [running // n if n else NONE_LONG for n in (s[FAILURES],)]
         return (
             head
-            + struct.pack(_WINDOW, *s)
+            + struct.pack(WINDOW, *s)
             + struct.pack(">HHHH", *self.factors(ideal_ms, good_by))
             + struct.pack(">II", *means)
         )
-
-
-def unpack(kind, data):
-    """(Window, at_ms, complete) from the registers of its group."""
-    start, end, at_s, at_ms, flags = struct.unpack_from(_HEAD, data, 0)
-    window = Window(kind, (start - EPOCH_S, end - EPOCH_S), (flags >> 8) - 1)
-    window.sums = list(struct.unpack_from(_WINDOW, data, 16))
-    window.told = True
-    return window, (at_s - EPOCH_S) * 1000 + at_ms, flags & COMPLETE
 
 
 def _ratio(part, whole):

@@ -1,15 +1,11 @@
 """What the machine's registers say: values of points, conditions on them, counters of pieces.
 
-A condition is text: terms joined by " and ", each of the form `unit.point`, `not unit.point`, or `unit.point` with one
-of == != < <= > >= & and a number. A point alone holds when it is not 0. Numbers are those of the point after scale and
-offset. 32-bit floats are compared as the board's floats; counters are whole numbers, bit for bit.
+32-bit floats are compared as the board's floats; counters are whole numbers, bit for bit. Texts: production.texts.
 """
 
 import struct
 
 from uplink.points import BOOL, FLOAT32, INT16, INT32, UINT16, kind_of, micropython, ptr8
-
-_OPERATORS = ("==", "!=", "<=", ">=", "<", ">", "&")
 
 
 @micropython.viper
@@ -67,43 +63,11 @@ class Value:
         return n if self.scale is None else n * self.scale[0] + self.scale[1]
 
 
-def terms(text):
-    """[(name of the point, operator or "", number, negated)] of a condition; ValueError with what is wrong."""
-    found = []
-    for term in text.split(" and "):
-        term = term.strip()
-        negated = term.startswith("not ")
-        if negated:
-            term = term[4:]
-        operator, number = "", 0
-        for candidate in _OPERATORS:
-            if candidate in term:
-                operator = candidate
-                term, _, right = term.partition(candidate)
-                number = _number(right.strip())
-                break
-        name = term.strip()
-        if name.count(".") != 1 or " " in name:
-            raise ValueError('"%s" is no unit.point' % name)
-        found.append((name, operator, number, negated))
-    return found
-
-
-def _number(text):
-    try:
-        return int(text, 16) if text.startswith("0x") else int(text)
-    except ValueError:
-        try:
-            return float(text)
-        except ValueError:
-            raise ValueError('"%s" is no number' % text)
-
-
 class Condition:
-    """find(name): the Value of a point."""
+    """terms: [(Value, operator or "", number, negated)]."""
 
-    def __init__(self, text, find):
-        self._terms = [(find(term[0]),) + term[1:] for term in terms(text)]
+    def __init__(self, terms):
+        self._terms = terms
 
     def holds(self):
         """True if all of its terms do."""

@@ -34,10 +34,9 @@ class Machine:
     noticed: Condition for "somebody has noticed the failure", None: when the machine reports it. account: oee.Account.
     code: Value of a number that says why the machine stands, or None.
     time.now(): uptime in ms; time.when(ticks_ms): uptime in ms of a moment not longer ago than a day.
-    note(place, value): a counter was set anew; value is what it showed before.
     """
 
-    def __init__(self, sources, rules, otherwise, counters, noticed, code, account, time, note):
+    def __init__(self, sources, rules, otherwise, counters, noticed, code, account, time):
         self.sources = sources
         self.account = account
         self.counters = counters
@@ -51,7 +50,7 @@ class Machine:
         self._code = code
         self._now = time.now
         self._when = time.when
-        self._note = note
+        self.note = None  # note(place, before): a counter was set anew; `before` is what it showed
         self._t = time.now()  # accounted, or waiting for UTC, up to here
         self._raw = self._latest = oee.UNKNOWN  # accounted; as the last sample shows
         self._changes = []  # (uptime, raw or -1, place, pieces, seen)
@@ -104,8 +103,8 @@ class Machine:
                 if pieces:
                     self._changes.append((t, -1, place, pieces, counter.seen))
                 counter.seen = raw & oee.STATE_BITS != oee.UNKNOWN
-                if anew:
-                    self._note(place, before)
+                if anew and self.note:
+                    self.note(place, before)
         if len(self._changes) >= MAX_CHANGES:
             self._settle()
 

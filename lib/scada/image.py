@@ -4,6 +4,7 @@ Promises: `note` allocates nothing once a group is known; words are bit for bit 
 shows all bits set, and its quality says why. The map (DESIGN.md) does not move when a read is split while running.
 """
 
+import struct
 import sys
 
 if sys.implementation.name == "micropython":
@@ -110,10 +111,11 @@ class Image:
             return
         place = self._find(read)
         if place:
-            block, part = place
-            bits = read.count if is_bits(read.fc) else 0
-            at = 2 * (self._starts[block] + OWN)
-            self._groups[read.group] = (at, part, bits, (bits + 7) // 8 if bits else 2 * read.count)
+            self._know(read.group, *place)
+
+    def place(self, group, block):
+        """Tell which group it is whose samples fill block number `block` whole."""
+        self._know(group, block, self._parts[block][0])
 
     def note(self, group, quality, ticks_ms, data, nbytes):
         """One poll's outcome, as for the recorder."""
@@ -132,7 +134,7 @@ class Image:
         part.quality = quality
 
     def values(self, address, count):
-        """The registers address..address+count-1 as a list of ints, or None where there are none."""
+        """The registers address..address+count-1 as a tuple of ints, or None where there are none."""
         if address + count > self.registers:
             return None
         if address < HEAD:
@@ -145,11 +147,11 @@ class Image:
                 high = middle
             else:
                 low = middle + 1
+        now = self._clock.ticks_ms()
         while low < len(starts) and starts[low] < address + count:
-            self._show(low, starts[low])
+            self._show(low, 2 * starts[low], now)
             low += 1
-        data = self._data
-        return [data[i] << 8 | data[i + 1] for i in range(2 * address, 2 * (address + count), 2)]
+        return struct.unpack_from(">%dH" % count, self._data, 2 * address)
 
     def sweep(self):
         """Ages that are longer than ticks can say become "old"; to be called at least once a day."""
@@ -161,6 +163,12 @@ class Image:
         for parts in self._parts:
             for part in parts:
                 self._age_s(part, now)
+
+    def _know(self, group, block, part):
+        count = part.end - part.first
+        bits = count if is_bits(self._blocks[block][1]) else 0
+        at = 2 * (self._starts[block] + OWN)
+        self._groups[group] = (at, part, bits, (bits + 7) // 8 if bits else 2 * count)
 
     def _find(self, read):
         # The block that holds the read: its own, or the one of the read that it was split from.
@@ -205,14 +213,17 @@ class Image:
             part.old = True
         return OLDEST_S
 
-    def _show(self, block, start):
-        quality = age_s = 0
-        now = self._clock.ticks_ms()
+    def _show(self, block, at, now):
+        data = self._data
+        quality = oldest_s = 0
         for part in self._parts[block]:
             quality = quality or part.quality
-            age_s = max(age_s, self._age_s(part, now))
-        self._put(start, quality)
-        self._put(start + 1, age_s)
+            age_s = self._age_s(part, now)
+            if age_s > oldest_s:
+                oldest_s = age_s
+        data[at + 1] = quality  # below 256
+        data[at + 2] = oldest_s >> 8
+        data[at + 3] = oldest_s & 255
 
     def _show_head(self):
         uptime_s = (self._uptime.ms() - self._started_ms) // 1000

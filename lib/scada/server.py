@@ -67,6 +67,7 @@ def answer(buf, n, image):
 class _Client:
     def __init__(self):
         self.buf = bytearray(ADU_BYTES)
+        self.view = memoryview(self.buf)
         self.take(None, 0)
 
     def take(self, connection, now):
@@ -89,7 +90,7 @@ class Server:
         self._due = clock.ticks_ms()
         self._clients = [_Client() for _ in range(CLIENTS)]
         self._turn = 0
-        self._knocked = False
+        self._steps = 0  # modulo 256
         self.connects = 0
         self.requests = 0
         self.exceptions = 0  # requests that were answered with one
@@ -106,14 +107,14 @@ class Server:
     def step(self):
         """One piece of work; True if there may be more at once."""
         now = self._clock.ticks_ms()
-        self._image.sweep()
+        self._steps = (self._steps + 1) & 255
+        if not self._steps:
+            self._image.sweep()
         if self._socket is None:
             return self._open(now)
         # Who knocks and who is served take turns, so that neither a flood of connections nor one of requests shuts the
         # others out. With all places taken a new client waits until one is seen to be free, or all are quiet.
-        self._knocked = not self._knocked
-        full = all([client.connection for client in self._clients])
-        if self._knocked and not full and self._accept(now):
+        if self._steps & 1 and self._free() and self._accept(now):
             return True
         for _ in range(CLIENTS):
             self._turn = (self._turn + 1) % CLIENTS
@@ -138,6 +139,12 @@ class Server:
                 print(self.trouble)
         return False
 
+    def _free(self):
+        for client in self._clients:
+            if client.connection is None:
+                return client
+        return None
+
     def _accept(self, now):
         try:
             connection, address = self._socket.accept()
@@ -148,11 +155,11 @@ class Server:
             return False
         if connection is None:
             return False
-        for client in self._clients:
-            if client.connection is None and self._may(address):
-                client.take(connection, now)
-                self.connects += 1
-                return True
+        client = self._free()
+        if client and self._may(address):
+            client.take(connection, now)
+            self.connects += 1
+            return True
         connection.close()
         self.refused += 1
         return True
@@ -169,11 +176,12 @@ class Server:
         try:
             if client.out:
                 moved = self._send(client)
-            else:
-                moved = self._receive(client)
-                if self._answer(client):
+            else:  # a whole request is answered in the step after its last byte came
+                moved = self._answer(client)
+                if moved:
                     client.since = now
-                    moved = True
+                else:
+                    moved = self._receive(client)
             if not moved and self._clock.ticks_diff(now, client.since) > IDLE_MS:
                 raise Garbage
             return moved
@@ -194,7 +202,7 @@ class Server:
         n = client.n
         if n == ADU_BYTES:
             return False
-        got = client.connection.read_into(memoryview(client.buf)[n:])
+        got = client.connection.read_into(client.view[n:] if n else client.buf)
         client.n = n + got
         return got > 0
 
@@ -212,7 +220,6 @@ class Server:
             buf[i - size] = buf[i]
         client.n = n - size
         client.out = head + pdu
-        self._send(client)
         return True
 
 

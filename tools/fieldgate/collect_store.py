@@ -196,14 +196,14 @@ class Collection:
         place = (str(meta["schema"]), int(meta["group"]))
         if place in box.metas:
             return  # a schema's id is the hash of its content: it does not change
+        for point in meta["points"]:
+            points.point_from_meta(point)  # what cannot be decoded later is refused now
         rows = [
             {"position": at, "name": f"{meta['unit']}.{point['name']}"[:128], "type": point["type"],
              "unit": str(point.get("unit", ""))[:32]}
             for at, point in enumerate(meta["points"])
         ]  # fmt: skip
         key = _insert(connection, tables.groups, box_id=box.key, schema_id=place[0], number=place[1], meta=text)
-        for point in meta["points"]:
-            points.point_from_meta(point)  # what cannot be decoded later is refused now
         if rows:
             connection.execute(insert(tables.points), [{"group_id": key, **row} for row in rows])
         box.metas[place] = meta, _point_keys(connection, key)

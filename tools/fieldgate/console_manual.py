@@ -48,8 +48,8 @@ OK
 ## From a program
 
 `mpremote resume exec "import console; console.run('status')"` prints the same answer and ends with status 1 when it is
-an `ERR`. Without `resume` mpremote asks for a soft reset first: the gateway says that there is none, goes on and answers
-all the same. Other code is refused while the gateway runs.
+an `ERR`. Without `resume` mpremote asks for a soft reset first: the gateway says that there is none, goes on and
+answers all the same. Other code is refused while the gateway runs.
 
 Whole boxes, one or a batch: `fieldgate provision PORT tools/examples/box.toml` types the lines that lead from what a
 box has to what it is to have, commits, sees values alive (else it rolls back), confirms, gives every role a password,

@@ -35,8 +35,8 @@ BUILD = ROOT / "build"
 ARCHITECTURES = {"rp2": "armv6m", "esp32": "xtensawin"}
 # Files of firmware/ports/ that ports share, by the kind of network that board.py names.
 SHARED = {
-    "wifi": ("sockets.py", "listening.py", "wifi.py"),
-    "lan": ("sockets.py", "listening.py", "wifi.py", "wired.py"),
+    "wifi": ("sockets.py", "listening.py", "wifi.py", "wifi_scan.py"),
+    "lan": ("sockets.py", "listening.py", "wifi.py", "wifi_scan.py", "wired.py"),
     "wiznet5k": ("sockets.py", "listening.py", "wired.py"),
     "none": ("sockets.py",),
 }

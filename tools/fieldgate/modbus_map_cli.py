@@ -38,8 +38,8 @@ def map_of(path: Path) -> dict[str, Any]:
         raise ProfileError(f"{path}: {found[0]}")
     _, rules = apply.box_rules()
     filled = rules.check(ot, rules.OT, "", [])
-    scada, image = box_map()
-    reads = list(scada.reads_of(filled))
+    scada, virtual, image = box_map()
+    reads = list(scada.reads_of(filled, [None] * len(filled["buses"]))) + virtual.reads_of(filled)
     _, mark = scada.map_of(reads)
     tree: dict[str, Any] = {"format": 1, "mark": mark.hex(), "blocks": []}
     register = image.HEAD
@@ -67,17 +67,17 @@ def described(point: dict[str, Any], at: int, data: int, is_bit: bool) -> dict[s
     return place | {key: value for key, value in point.items() if key not in left_out and key not in place}
 
 
-def box_map() -> tuple[Any, Any]:
-    """The box's own modules gateway.scada and scada.image; plain Python."""
+def box_map() -> tuple[Any, Any, Any]:
+    """The box's own modules gateway.scada, gateway.virtual and scada.image; plain Python."""
     paths = [str(ROOT / folder) for folder in ("firmware", "lib")]
     sys.path[:0] = paths
     try:
-        from gateway import scada  # type: ignore[attr-defined]
+        from gateway import scada, virtual  # type: ignore[attr-defined]
         from scada import image  # type: ignore[import-not-found]
     finally:
         for path in paths:
             sys.path.remove(path)
-    return scada, image
+    return scada, virtual, image
 
 
 def lines_of(tree: dict[str, Any]) -> list[str]:

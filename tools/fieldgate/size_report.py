@@ -20,8 +20,10 @@ HEAP_PER_BYTE = 1.5
 RESIDENT_LIMIT_BYTES = 90 * 1024
 ROOTS = ("gateway.app", "gateway.start", "gateway.layouts", "modbus.bus", "uplink.columns", "console.door")
 FEATURE_STARTERS = {  # loaded where something is configured
-    "gateway.edge_start", "gateway.edge_rules", "gateway.edge_groups", "gateway.edge_files", "gateway.silence",
-    "edge.limits", "edge.expression",
+    "gateway.edge_start", "gateway.edge_rules", "gateway.edge_points", "gateway.edge_groups", "gateway.edge_files",
+    "gateway.silence", "edge.limits", "edge.expression",
+    "gateway.machine_rules", "gateway.machine_start", "production.layout", "production.texts", "production.restore",
+    "flashlog.tail",
 }  # fmt: skip
 PORT_ROOTS = ("clock", "flash", "led", "net", "uart_rs485", "watchdog", "console")
 MEASURED = device_build.BUILD / "emulated" / "heap.json"

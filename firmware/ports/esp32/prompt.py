@@ -4,6 +4,6 @@ from machine import Timer
 
 from ports.prompt import Holder
 
-_holder = Holder(Timer(0))
+_holder = Holder(Timer(3))
 hold = _holder.hold
 release = _holder.release

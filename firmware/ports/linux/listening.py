@@ -1,6 +1,6 @@
 """A listening TCP socket of the virtual board; loaded only where a server is configured."""
 
-import errno
+import select
 import socket
 
 from ports.linux.net import Connection, address_of, prepare
@@ -19,20 +19,18 @@ class Listener:
         except OSError:
             sock.close()
             raise
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
 
     def accept(self):
         """(Connection, address as text) of somebody who wants to connect, or (None, None). Raises OSError."""
-        try:
+        for _ in self._poll.ipoll(0):
             sock, address = self._socket.accept()
-        except OSError as error:
-            if error.args[0] != errno.EAGAIN:
-                raise
-            return None, None
-        try:
-            return Accepted(sock), "%d.%d.%d.%d" % tuple(address[4:8])
-        except OSError:  # gone already
-            sock.close()
-            return None, None
+            try:
+                return Accepted(sock), "%d.%d.%d.%d" % tuple(address[4:8])
+            except OSError:  # gone already
+                sock.close()
+        return None, None
 
     def close(self):
         """Never raises."""

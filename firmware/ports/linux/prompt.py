@@ -8,8 +8,8 @@ import sys
 import termios
 
 AGAIN = 6  # the status that asks whoever started the process to start it again
-_ICRNL = 0x100
-_ISIG_ICANON_ECHO = 1 | 2 | 8
+_OPOST = 1
+_ISIG = 1
 _VMIN = 6
 
 
@@ -27,8 +27,8 @@ def hold(watchdog_ms):
     """Let the prompt follow when main.py ends; returns what is to be `exit` there."""
     try:
         attributes = termios.tcgetattr(0)
-        attributes[0] |= _ICRNL
-        attributes[3] |= _ISIG_ICANON_ECHO
+        attributes[1] &= ~_OPOST  # mpremote counts every CR
+        attributes[3] |= _ISIG
         attributes[6][_VMIN] = 1
         termios.tcsetattr(0, termios.TCSANOW, attributes)
     except OSError:
