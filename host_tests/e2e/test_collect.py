@@ -18,7 +18,6 @@ from fieldgate.broker import HOST, Broker, child_environment
 from fieldgate.collect_store import exact
 from fieldgate.demo.child import Child
 from fieldgate.demo.result import served_record
-from fieldgate.monitor.values import float32_text
 from fieldgate.summary import report
 
 
@@ -140,6 +139,8 @@ def oldest(db: Path) -> int:
 
 def value_of(unit: dict, point: dict, reply) -> str | None:
     """Decimal text of a point in a reply that the plant delivered whole, None if it is not in there."""
+    from fieldgate.monitor.values import float32_text
+
     number, code, address, size = reply.stream
     at = 2 * (point["address"] - address)
     width = 4 if point["type"].endswith("32") else 2
