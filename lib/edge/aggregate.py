@@ -111,7 +111,11 @@ class Aggregate:
         if what & _COUNTER:
             self._count_on(clock, value, ticks_ms)
         if self._adds:
-            whole = self._whole(value)
+            if type(value) is int:
+                whole = value
+                self._power = 0
+            else:
+                whole = self._whole(value)
             part = self._part + whole
             if -_FOLD < part < _FOLD:
                 self._part = part
