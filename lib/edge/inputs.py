@@ -177,7 +177,8 @@ class Inputs:
             gear.spoiled = False
             for entry in gear.entries:
                 qualities[entry[0]] = GOOD
-        put, small, word, number = _put_word, _small, _word, _float
+        put, small = _put_word, _small  # two at a time: more would make a tuple
+        word, number = _word, _float
         for index, way, kind, at, na in gear.entries:
             if way == _FLOAT:
                 value = None if put(data, at, kind, word) else number[0]
