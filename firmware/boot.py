@@ -1,1 +1,5 @@
-"""Nothing happens here on purpose: main.py starts the gateway, and Ctrl-C during boot leaves a plain REPL."""
+"""Makes the modules of a bundle known, also to the Python prompt; main.py starts the gateway."""
+
+import bundle
+
+bundle.start()

@@ -174,6 +174,7 @@ class Gateway:
         splits.store(self.plans, self._stored)
         self._stored = self.schema
         unload.starters()
+        unload.forget_index()
         if self.latest:
             self.latest.describe(schemas.lines(self.schema))
         self._greet()

@@ -5,7 +5,7 @@ import sys
 # What the start loads and running does not need; a later import loads it again.
 _STARTERS = (
     "gateway.start gateway.schema_store gateway.splits gateway.errors gateway.revisions gateway.config gateway.rules "
-    "modbus.planner modbus.pdu modbus.adu flashlog.mount flashlog.pinned uplink.defaults wiring"
+    "modbus.planner modbus.pdu modbus.adu flashlog.mount flashlog.pinned flashlog.watch uplink.defaults wiring"
 )
 
 
@@ -22,3 +22,10 @@ def starters():
     """Forget what was needed to start."""
     for name in _STARTERS.split():
         unload(name)
+
+
+def forget_index():
+    """What is loaded out of a bundle (firmware/bundle.py) needs its index; between loads it is given back."""
+    loader = sys.modules.get("bundle")
+    if loader and loader.bundle:
+        loader.bundle.forget()
