@@ -18,8 +18,9 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from fieldgate import bundle, (
+from fieldgate import (
     board_data,
+    bundle,
     device_build,
     flash,
     image,
