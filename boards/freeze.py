@@ -23,3 +23,4 @@ package(
 )
 module("main.py", base_path="../firmware", opt=3)
 module("wiring.py", base_path="../firmware", opt=3)
+module("bundle.py", base_path="../firmware", opt=3)

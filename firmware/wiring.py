@@ -3,6 +3,7 @@
 `start` makes the hardware behind the seams and the gateway on it, and says in one line what is in the way.
 """
 
+import gc
 import sys
 
 import board
@@ -45,6 +46,18 @@ class Parts:
         self.reset_cause = part("chip").reset_cause()
         self.console = part("console").open_console()
         self.watchdog = part("watchdog").Watchdog(board.WATCHDOG_MS, self.clock)
+
+
+def settler():
+    """What main.py calls when the start has left memory: code goes where it needs no heap, if the board can do that."""
+    if board.PORT != "rp2":
+        return gc.collect
+    settle = part("inplace").settle
+    from gateway import unload
+
+    unload.unload("ports.rp2.inplace")
+    unload.unload("flashlog.watch")
+    return settle
 
 
 def load():

@@ -10,7 +10,7 @@ _STARTERS = (
     "edge.limits edge.expression "
     "gateway.machine_rules gateway.machine_start production.layout production.texts production.restore flashlog.tail "
     "modbus.planner modbus.widths modbus.pdu modbus.adu "
-    "flashlog.mount flashlog.pinned uplink.defaults wiring"
+    "flashlog.mount flashlog.pinned flashlog.watch uplink.defaults wiring"
 )
 
 
@@ -28,3 +28,10 @@ def starters(kept=()):
     for name in _STARTERS.split():
         if name not in kept:
             unload(name)
+
+
+def forget_index():
+    """What is loaded out of a bundle (firmware/bundle.py) needs its index; between loads it is given back."""
+    loader = sys.modules.get("bundle")
+    if loader and loader.bundle:
+        loader.bundle.forget()
