@@ -5,7 +5,7 @@ the whole shows (names and unit ids used twice, the share of the bus) is kept in
 more, and a candidate that it refuses goes back by itself.
 """
 
-from console import jsonfile, strict
+from console import jsonfile
 from flashlog.layout import outlook
 from gateway import config, revisions, rules
 from gateway.publisher import MAX_META_BYTES
@@ -23,13 +23,6 @@ _DAY_MS = 86400000
 def check(ports, errors, costs, sectors=0, folder=revisions.EDIT):
     """A generator of Nones, between which others run. Mistakes go to `errors`, what it costs to `costs`, as lines.
     sectors: of the flash log, 0: not known. folder: of the configuration, the candidate's if not named."""
-    for name in (config.IT_FILE, config.OT_FILE):
-        try:
-            yield from strict.check((folder + "/" if folder else "") + name)
-        except ValueError as error:
-            errors.append("%s: not valid JSON, or a key twice: %s" % (name, error.args[0] if error.args else ""))
-    if errors:
-        return
     config.half(folder, config.IT_FILE, ports, errors)
     yield None
     try:
