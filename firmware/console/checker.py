@@ -8,7 +8,7 @@ candidate that it refuses goes back by itself.
 
 import json
 
-from console import jsonfile, strict
+from console import jsonfile
 from flashlog.layout import outlook
 from gateway import revisions, rules, unload
 from gateway.planning import MAX_READS_PER_BUS, SURELY_SHORT
@@ -25,13 +25,6 @@ _OT_PATH = revisions.EDIT + "/ot.json"
 def check(ports, errors, costs, sectors=0):
     """A generator of Nones, between which others run. Mistakes go to `errors`, what it costs to `costs`, as lines.
     sectors: of the flash log, 0: not known."""
-    for name in ("it.json", "ot.json"):
-        try:
-            yield from strict.check("%s/%s" % (revisions.EDIT, name))
-        except ValueError as error:
-            errors.append("%s: not valid JSON, or a key twice: %s" % (name, error.args[0] if error.args else ""))
-    if errors:
-        return
     _it_half(ports, errors)
     yield None
     try:
