@@ -11,7 +11,7 @@ for name in ("modbus", "flashlog", "points", "scada", "uplink"):
     package(name, base_path="../lib", opt=3)
 for name in ("gateway", "console"):
     package(name, base_path="../firmware", opt=3)
-for name in ("__init__", "stdio") + options.shared:
+for name in ("__init__", "stdio", "prompt") + options.shared:
     module("ports/%s.py" % name, base_path="../firmware", opt=3)
 package("ports/" + options.port, base_path="../firmware", opt=3)
 package("umqtt", files=("simple.py",), base_path="../build/device", opt=3)
