@@ -88,6 +88,12 @@ TEXTS = {
     "test": ("", "try LED, flash, network, broker, clock and, where one is wired, the loopback", ("test",)),
     "led": ("", "what the LED's blinks mean, and what it shows now", ("led",)),
     "lock": ("[off]", "log out, and show nothing to who has not logged in, also after a restart", ("lock", "lock off")),
+    "incident": (
+        "[date time] [minutes]",
+        "one timeline of bus, machine, network, alarms and audit around a moment, else of the last 30 minutes; it is "
+        "written to incident.txt as well",
+        ("incident", "incident 5", "incident 2026-11-23 23:30:05 10"),
+    ),
     "repl": (
         "",
         "end the gateway in good order and give the Python prompt, for mpremote too, at most 15 minutes; exit ends it",

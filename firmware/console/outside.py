@@ -89,7 +89,7 @@ def _broker(gateway, net, it):
             return
         mistake = _take_broker(words, it)
         if mistake:
-            yield mistake
+            yield from verbs.wrapped(mistake)
             continue
         if words[-1] == "tls":
             yield from _time(gateway, net, it)  # certificates have dates
@@ -124,7 +124,7 @@ def _take_broker(words, it):
     if len(words) == 1 and ":" in words[0]:
         words = words[0].split(":")
     if not 1 <= len(words) <= 2 or not config.is_host(words[0]):
-        return "that is no name or address; for example: 10.0.0.5, or broker.plant.local 8883 tls"
+        return "no name or address; for example: 10.0.0.5, or broker.plant 8883 tls"
     port = words[1] if len(words) == 2 else "8883" if tls else "1883"
     if not port.isdigit() or not 1 <= int(port) <= 65535:
         return "port: found %s, allowed 1..65535" % port

@@ -42,6 +42,7 @@ MODULES = {
     "test": "bench",
     "led": "bench",
     "lock": "people",
+    "incident": "incident",
     "repl": "leave",
     "update": "leave",
 }

@@ -74,6 +74,29 @@ def test_parts_are_tried_and_explained(box: ConsoleBox) -> None:
     assert box.balance().ok
 
 
+def test_an_incident_is_one_timeline(box: ConsoleBox) -> None:
+    box.wait_samples(10)
+    box.fault("dead_unit", unit=1)
+    box.wait(lambda: "unit meter (1): silent" in box.type("status"), "the silent unit is shown")
+    box.type("logout")  # goes to the record
+    box.broker.stop()
+    box.wait(lambda: "!! broker" in box.type("status"), "the broker is gone")
+    box.clear()
+    box.wait(lambda: "unit meter (1): silent" not in box.type("status"), "the unit is back", 90)
+    said = box.type("incident 10", seconds=60)
+    lines = [line for line in said.splitlines() if re.match(r"\d\d:\d\d:\d\d ", line)]
+    order = [line[:8] for line in lines]
+    assert order == sorted(order) and len(lines) >= 5, said
+    told = ["box     boot", "network broker_up", "unit_silent: meter (1)", "broker_down", "unit_back: meter (1)"]
+    at = [next((i for i, line in enumerate(lines) if word in line), -1) for word in told]
+    assert -1 not in at and at == sorted(at), said
+    assert any("bus     meter: timeout" in line for line in lines), said
+    assert any("audit   console logout" in line for line in lines), said
+    written = (box.box / "incident.txt").read_text().splitlines()
+    assert "acme/lyon" in written[0] and len(written) == 1 + len(lines)
+    assert "ERR 2 minutes: found 0, allowed 1..1440" in box.type("incident 0")
+
+
 def test_programs_read_json(box: ConsoleBox) -> None:
     box.wait_samples(20)
 
