@@ -116,11 +116,14 @@ def test_start_jitter_times_and_key_press_under_load(uf2: Path, files: dict[str,
         f" p50 {percentile(jitter, 0.5):.0f} p90 {percentile(jitter, 0.9):.0f} p99 {percentile(jitter, 0.99):.0f}"
         f" max {max(jitter):.0f} us; pauses in ms: {pauses}"
     )
+    worst = sorted(jitter)[-3:]
+    places = [f"{i} ({error / 1000:.1f} ms)" for i, error in enumerate(start_errors(line)) if abs(error) in worst]
+    print(f"REPORT: emulated Pico W, the furthest off their time of these: polls {', '.join(places)}")
     for cause, errors in sorted(met_pauses.items()):
         lengths = [end - begin for name, begin, end in paused if name == cause]
         print(
             f"REPORT: emulated Pico W, apart from that: {len(errors)} polls met {len(lengths)} pauses for {cause} (wish"
-            f" to end: longest {max(lengths):.0f} ms, all {sum(lengths):.0f} ms) and began up to"
+            f" to end: longest {max(lengths):.0f} ms, all {sum(lengths):.0f} ms), they began up to"
             f" {max(errors) / 1000:.1f} ms off their time"
         )
     print(
