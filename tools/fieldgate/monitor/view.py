@@ -138,7 +138,7 @@ def _column(store: Store, blocks: Sequence[Block], now_ms: int, width: int, rows
 def _row(store: Store, latest: Latest, now_ms: int, narrow: bool) -> list[Text]:
     good = latest.quality == 0 and latest.words is not None
     age = None if latest.words_utc_ms is None else now_ms - latest.words_utc_ms
-    stale = age is not None and age > max(STALE_MS, 3 * latest.group.period_ms)
+    stale = age is not None and age > max(STALE_MS, 3 * latest.group.period_ms, latest.group.quiet_ms)
     quality = store.quality_text(latest.quality)
     if good and latest.words is not None:
         shown = text(latest.point, latest.words)
