@@ -7,11 +7,11 @@ Paths are relative to this file; build/device/ is made by `make boards`.
 
 options.defaults(port="rp2", shared=("sockets",))
 
-for name in ("modbus", "flashlog", "uplink"):
+for name in ("modbus", "edge", "flashlog", "points", "production", "scada", "uplink"):
     package(name, base_path="../lib", opt=3)
 for name in ("gateway", "console"):
     package(name, base_path="../firmware", opt=3)
-for name in ("__init__", "stdio") + options.shared:
+for name in ("__init__", "stdio", "prompt") + options.shared:
     module("ports/%s.py" % name, base_path="../firmware", opt=3)
 package("ports/" + options.port, base_path="../firmware", opt=3)
 package("umqtt", files=("simple.py",), base_path="../build/device", opt=3)
@@ -23,3 +23,4 @@ package(
 )
 module("main.py", base_path="../firmware", opt=3)
 module("wiring.py", base_path="../firmware", opt=3)
+module("bundle.py", base_path="../firmware", opt=3)

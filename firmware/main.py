@@ -4,25 +4,31 @@ import gc
 
 # Collect often while starting: otherwise what is kept lies scattered over the whole heap
 # between garbage, and no room is left in one piece (measured: 8 KB not to be had of 130 KB free).
-gc.threshold(8192)
+gc.threshold(20480)
 
 import asyncio  # noqa: E402
+import os  # noqa: E402
 import sys  # noqa: E402
 
 CRASH_FILE = "crash.txt"
 RESTART = 6
+PROMPT_FILE = "prompt.txt"  # see ports/prompt.py
+PROMPT = 7  # the console's `repl` or `update`: the Python prompt, for a limited time
 
 
 def main():
-    """Returns the exit status: 2 configuration, 3 hardware, 4 flash log, 5 ours, 6 start again."""
+    """Returns the exit status: 2 configuration, 3 hardware, 4 flash log, 5 ours, 6 start again, 7 prompt."""
     import wiring
     from gateway import unload
 
     gateway, status = wiring.start()
+    settle = wiring.settler()
     del wiring
     unload.starters()
     if gateway is None:
         return undo(status)
+    settle()  # called from here: no function of the bundle may be under way, see ports.rp2.inplace
+    del settle
     gc.threshold(-1)  # from now on in pauses of the bus, see gateway.keeper
     return run(gateway)
 
@@ -44,23 +50,48 @@ def run(gateway):
     try:
         asyncio.run(gateway.run())
     except KeyboardInterrupt:
-        print("stopped by the keyboard; what was not in flash yet is lost (at most one block)")
+        print("stopped by the keyboard; " + rescue(gateway))
         return 0
-    except Restart:
-        return RESTART
+    except Restart as end:
+        return PROMPT if end.args[0] else RESTART
     except Exception as error:  # a mistake of ours: one line for the technician, the rest for whoever mends it
+        fate = rescue(gateway)
         with open(CRASH_FILE, "w") as file:
             sys.print_exception(error, file)
         if isinstance(error, MemoryError):
-            print("out of memory: the gateway starts again; what was not in flash yet is lost (at most one block)")
+            print("out of memory: the gateway starts again; " + fate)
             return RESTART
+        print(fate)
         print("internal error: %s: %s (details in %s)" % (type(error).__name__, error, CRASH_FILE))
     return undo(5)
 
 
+def rescue(gateway):
+    """The run has ended unplanned: bring to flash what is still in RAM; returns words that say whether that is safe."""
+    try:
+        from gateway import rescue
+
+        return rescue.keep(gateway)
+    except MemoryError:
+        return "what was not in flash yet is lost (at most one block)"
+
+
 if __name__ == "__main__":
+    try:
+        os.remove(PROMPT_FILE)
+    except OSError:
+        pass  # the usual case
+    else:
+        from wiring import part
+
+        part("prompt").release()
     while True:
         status = main()
+        if status == PROMPT:
+            from wiring import hold_prompt
+
+            exit = hold_prompt()
+            break
         if status != RESTART:
             if sys.platform not in ("rp2", "esp32"):
                 sys.exit(status)

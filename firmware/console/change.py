@@ -1,6 +1,5 @@
-"""Verbs that put a candidate into use and take it back: check, commit, confirm, rollback, discard, reboot."""
+"""Verbs that put a candidate into use and take it back: diff, check, commit, confirm, rollback, discard, reboot."""
 
-from console import audit_chain as chain
 from console import verbs
 from console.verbs import Refused
 from gateway import revisions
@@ -13,14 +12,41 @@ def check(shell, words):
     """Every mistake on a line of its own; else what the candidate costs."""
     if not revisions.has_candidate():
         raise Refused(verbs.CHECK, "no candidate: change something with set first")
-    from console import checker
-
-    errors = []
-    costs = []
-    yield from checker.check(shell.gateway.rs485, errors, costs, shell.gateway.log.sectors)
-    yield from errors or costs
+    errors, costs = yield from _checked(shell)
+    for line in errors or costs:
+        yield from verbs.wrapped(line)
     if errors:
         raise Refused(verbs.CHECK, "%d mistakes: mend them with set, or discard" % len(errors))
+    return costs
+
+
+def diff(shell, words):
+    """What was changed, then mistakes, or what it costs beside what the configuration in use cost when it came."""
+    if not revisions.has_candidate():
+        yield "no candidate: the configuration in use is unchanged"
+        return
+    for line in revisions.changes():
+        yield line
+    errors, costs = yield from _checked(shell)
+    before = revisions.costs(revisions.now().current)
+    for line in errors:
+        yield from verbs.wrapped("!! " + line)
+    for line in before:
+        if line not in costs:
+            yield from verbs.wrapped("now:  " + line)
+    for line in costs:
+        if line not in before and line[:7] != "memory:":
+            yield from verbs.wrapped("then: " + line)
+
+
+def _checked(shell):
+    """Yields None; returns (mistakes, costs) of the candidate."""
+    from console import checker
+
+    errors, costs = [], []
+    log = shell.gateway.log
+    yield from checker.check(shell.gateway.rs485, errors, costs, log.sectors if log else 0)
+    return errors, costs
 
 
 def commit(shell, words):
@@ -32,12 +58,22 @@ def commit(shell, words):
         minutes = int(words[0])
     if revisions.on_trial():
         raise Refused(verbs.BUSY, "a trial runs: type confirm or rollback first")
-    yield from check(shell, [])
-    for line in revisions.changes():
-        shell.need(half_of(line))
-    number = revisions.commit(shell.who(), chain.when(shell), minutes * 60)
-    chain.note(shell, "commit of revision %d" % number)
-    yield "revision %d is on trial from the next start: type confirm within %d minutes" % (number, minutes)
+    costs = yield from check(shell, [])
+    halves = sorted({half_of(line) for line in revisions.changes()})
+    if len(halves) > 1:
+        from console import people
+
+        yield from people.need_both(shell)
+    for half in halves[: len(halves) & 1]:
+        shell.need(half)
+    from console import audit_chain  # not beside the check: memory
+
+    number = revisions.commit(shell.who(), audit_chain.when(shell), minutes * 60, costs)
+    _note(shell, "commit of revision %d" % number)
+    if revisions.now().state == "first":
+        yield "revision %d is the first: it stays if the box can start with it" % number
+    else:
+        yield "revision %d is on trial from the next start: type confirm within %d minutes" % (number, minutes)
     yield "the gateway starts again now"
     shell.gateway.restart()
 
@@ -57,15 +93,21 @@ def confirm(shell, words):
     if not revisions.confirm():
         raise Refused(verbs.CHECK, "nothing is on trial")
     shell.gateway.trial_over()
-    chain.note(shell, "confirm")
+    _note(shell, "confirm")
     yield "revision %d is kept" % revisions.now().current
+
+
+def _note(shell, what):
+    from console import audit_chain
+
+    audit_chain.note(shell, what)
 
 
 def rollback(shell, words):
     """rollback [revision]"""
     if not words:
         if revisions.roll_back("by " + shell.who()):
-            chain.note(shell, "rollback")
+            _note(shell, "rollback")
             yield "revision %d is back" % revisions.now().current
             yield "the gateway starts again now"
             shell.gateway.restart()

@@ -23,7 +23,7 @@ def complete(shell, text):
             rule = keys.find(words[1]).rule
         except keys.BadKey:
             return "", ""
-        if rule[0] == "one":
+        if rule[0] in ("one", "type"):
             return _pick(words[2], [str(value) for value in rule[1]], "")
     return "", ""
 

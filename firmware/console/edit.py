@@ -1,4 +1,4 @@
-"""Verbs that show and change the candidate: show, set, unset, diff, dump, load. Files only; memory stays small."""
+"""Verbs that show and change the candidate: show, set, unset, dump, load. Files only; memory stays small."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from console import jsonfile, keys, verbs
 from console.verbs import Refused
 from gateway import revisions, rules
 
-_SECRETS = ("password", "psk", "key")
+SECRETS = ("password", "psk", "key")
 MASKED = "********"
 MAX_FILE_BYTES = 65536  # as gateway.config allows
 
@@ -17,6 +17,9 @@ def _file_of(half):
     if revisions.has_candidate():
         return _candidate(half)
     folder = revisions.folder(revisions.now().current)
+    if revisions.blank(folder):
+        revisions.edit()
+        return _candidate(half)
     return (folder + "/" if folder else "") + half + ".json"
 
 
@@ -38,7 +41,7 @@ def _plain(text):
 
 
 def _shown(label, text):
-    return MASKED if label.split(".")[-1] in _SECRETS and text != "null" else _plain(text)
+    return MASKED if label.split(".")[-1] in SECRETS and text != "null" else _plain(text)
 
 
 def show(shell, words):
@@ -143,23 +146,30 @@ def _insertion(missing, key, name, text):
     if missing.kind == 91:  # a list
         if isinstance(wanted, str) and not (key.new and depth >= key.new - 1):
             raise Refused(verbs.UNKNOWN, "there is no %s: check with show, or type +%s to add it" % (wanted, wanted))
-        item = _nested(key.path[depth + 1 :], text)
+        item = _nested(key.path, depth + 1, text)
         if isinstance(wanted, str):
-            inner = item[1:-1] if item[:1] == "{" else ""
-            item = '{"name": %s%s}' % (json.dumps(wanted), ", " + inner if inner else "")
+            item = _named(wanted, item)
     else:
-        item = "%s: %s" % (json.dumps(wanted), _nested(key.path[depth + 1 :], text))
+        item = "%s: %s" % (json.dumps(wanted), _nested(key.path, depth + 1, text))
     return missing.end, missing.end, item if missing.empty else ", " + item
 
 
-def _nested(path, text):
-    """The JSON text of `path` with the value at its end; lists are begun with one item."""
-    for step in reversed(path):
+def _nested(path, at, text):
+    """The JSON text of `path` from `at` on with the value at its end; lists are begun with one item."""
+    for i in range(len(path) - 1, at - 1, -1):
+        step = path[i]
         if isinstance(step, int):
             text = "[%s]" % text
+        elif path[i - 1] in keys.LISTS:
+            text = "[%s]" % _named(step, text)
         else:
             text = "{%s: %s}" % (json.dumps(step), text)
     return text
+
+
+def _named(name, item):
+    # The item of a list as it is found again: with its name in it.
+    return '{"name": %s%s}' % (json.dumps(name), ", " + item[1:-1] if item[:1] == "{" else "")
 
 
 def unset(shell, words):
@@ -195,15 +205,6 @@ def _rewrite(file, path, start, end, text):
     os.rename(path + ".new", path)
 
 
-def diff(shell, words):
-    """diff"""
-    if not revisions.has_candidate():
-        yield "no candidate: the configuration in use is unchanged"
-        return
-    for line in revisions.changes():
-        yield line
-
-
 def dump(shell, words):
     """dump [ot|it]"""
     if words and words[0] not in ("ot", "it"):
@@ -219,7 +220,7 @@ def dump(shell, words):
                     prefix = half + "." if name == "owner" else ""
                     if label.endswith(".name"):
                         continue  # the name stands in the keys of the others
-                    if label.split(".")[-1] in _SECRETS and text != "null":
+                    if label.split(".")[-1] in SECRETS and text != "null":
                         yield "# set %s is left out" % label
                     else:
                         yield "set %s%s %s" % (prefix, label, _plain(text))
@@ -249,14 +250,16 @@ def load(shell, words):
         raise Refused(verbs.STORAGE, "no file %s on the box: bring it with mpremote cp %s :" % (source, source))
     if size > MAX_FILE_BYTES:
         raise Refused(verbs.VALUE, "%s has %d bytes, allowed %d" % (source, size, MAX_FILE_BYTES))
+    from console import strict
+
+    try:
+        yield from strict.check(source)
+    except ValueError as error:
+        raise Refused(verbs.VALUE, "%s is not JSON, or has a key twice: %s" % (source, error))
     with open(source, "rb") as file:
         scan = jsonfile.Scanner(file)
         wanted = "buses" if half == "ot" else "mqtt"
-        try:
-            found = [name for name, place in jsonfile.items(scan)]
-        except ValueError as error:
-            raise Refused(verbs.VALUE, "%s is no JSON object: %s" % (source, error))
-        if wanted not in found:
+        if scan.token() != 123 or wanted not in [name for name, place in jsonfile.items(scan)]:
             raise Refused(verbs.VALUE, "%s has no %s: is it the %s half?" % (source, wanted, half.upper()))
     revisions.edit()
     path = _candidate(half)

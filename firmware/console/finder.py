@@ -3,6 +3,7 @@
 import asyncio
 
 from console import verbs
+from console.verbs import bus_of
 
 _TELL = 20  # waits of 0.1 s between two lines of progress
 _KINDS = ("known", "common", "whole")
@@ -11,7 +12,7 @@ _FOREIGN = "foreign traffic"
 
 def scan(shell, words):
     """scan [bus] [known [baud format]|common|whole]"""
-    number, words = _bus(shell, words)
+    number, words = bus_of(shell.gateway, words)
     bus = shell.gateway.buses[number]
     if hasattr(bus, "learned"):
         yield "%s only listens; what it has heard:" % bus.line.name
@@ -23,18 +24,20 @@ def scan(shell, words):
     baud, serial_format = _setting(words)
     if kind != "known" or baud:
         shell.need("ot")
-        answer = yield verbs.Ask("polling of %s stops meanwhile. Go on? y: " % bus.line.name)
+        answer = "y"
+        if shell.gateway.log is not None:  # else nobody polls
+            answer = yield verbs.Ask("polling of %s stops meanwhile. Go on? y: " % bus.line.name)
         if not answer or answer.strip()[:1] not in "yY":
             return
     found = []
-    job = _Job(shell.gateway, number, (kind, baud, serial_format), found)
+    job = Job(shell.gateway, number, (kind, baud, serial_format), found)
     try:
-        yield from _watch(job, found)
+        yield from follow(job, found)
     finally:
         job.end()
 
 
-def _watch(job, found):
+def follow(job, found):
     told = 0
     waits = 0
     asked = False
@@ -67,7 +70,7 @@ def _found_text(unit):
     return "unit %d: %d baud %s%s" % (unit.unit_id, unit.baud, unit.serial_format, how)
 
 
-class _Job:
+class Job:
     """The search as a task of its own."""
 
     def __init__(self, gateway, number, what, found):
@@ -109,12 +112,21 @@ class _Job:
 
 def identify(shell, words):
     """identify [bus] unit_id"""
-    number, words = _bus(shell, words)
+    number, words = bus_of(shell.gateway, words)
     if not words or not words[0].isdigit() or not 1 <= int(words[0]) <= 247:
         raise verbs.Refused(verbs.VALUE, "name a unit id, 1..247: identify 5")
     unit_id = int(words[0])
+    says = yield from ask_who(shell.gateway, number, unit_id)
+    for name in sorted(says):
+        yield "%-14s %s" % (name, says[name])
+    if not says:
+        yield "unit %d does not say (no answer to FC 43/14 and FC 17)" % unit_id
+
+
+def ask_who(gateway, number, unit_id):
+    """Yields None; returns what the unit says of itself: texts by name."""
     answers = []
-    task = asyncio.create_task(_ask_who(shell.gateway, number, unit_id, answers))
+    task = asyncio.create_task(_ask_who(gateway, number, unit_id, answers))
     try:
         while not answers:
             yield None
@@ -122,10 +134,7 @@ def identify(shell, words):
         task.cancel()
     if isinstance(answers[0], str):
         raise verbs.Refused(verbs.BUSY, answers[0])
-    for name in sorted(answers[0]):
-        yield "%-14s %s" % (name, answers[0][name])
-    if not answers[0]:
-        yield "unit %d does not say (no answer to FC 43/14 and FC 17)" % unit_id
+    return answers[0]
 
 
 async def _ask_who(gateway, number, unit_id, answers):
@@ -140,15 +149,6 @@ async def _ask_who(gateway, number, unit_id, answers):
     finally:
         if module:
             module.forget()
-
-
-def _bus(shell, words):
-    """(number of the bus that the first word names, the words behind it); the first bus if it names none."""
-    names = [bus.line.name for bus in shell.gateway.buses]
-    words = list(words)
-    if words and words[0] in names:
-        return names.index(words.pop(0)), words
-    return 0, words
 
 
 def _setting(words):

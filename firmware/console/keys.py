@@ -11,7 +11,7 @@ Keys that both halves have (owner, revision) take ot. or it. in front.
 
 from gateway import rules
 
-_LISTS = ("buses", "units", "points")  # their items are found by name without naming the list
+LISTS = ("buses", "units", "points")  # their items are found by name without naming the list
 
 
 class BadKey(Exception):
@@ -47,7 +47,7 @@ def find(text):
         if kind == "or_null":
             rule = (rule[0][1], rule[1])
             kind = rule[0][0]
-        elif kind == "lazy":
+        if kind == "lazy":
             rule = (rules.opened(rule[0]), rule[1])
             kind = rule[0][0]
         if kind == "map":
@@ -81,7 +81,7 @@ def _in_map(keys, word):
     """(rule, default) behind `word` and the steps of the path that lead there."""
     if word in keys:
         return keys[word], [word]
-    for name in _LISTS:
+    for name in LISTS:
         if name in keys:
             return (keys[name][0][1], rules.REQUIRED), [name, _item(word)]
     close = nearest(word, keys)
@@ -142,14 +142,18 @@ def parse(text, rule, key):
         value = {"true": True, "on": True, "false": False, "off": False}.get(text, text)
         if value is text:
             value = _number(text)
-    elif kind in ("int", "number"):
+    elif kind in ("int", "number", "raw"):
         value = _number(text)
+    elif kind == "names":  # 0=stop, 1=run
+        pairs = [pair.split("=") for pair in text.split(",")]
+        if all([len(pair) == 2 for pair in pairs]):
+            value = {name.strip(): of.strip() for name, of in pairs}
     mistakes = []
     rules.check(value, rule, key, mistakes)
     if not mistakes:
         return value, None
     line = mistakes[0]
-    if kind == "one":
+    if kind in ("one", "type"):
         close = nearest(text, [str(allowed) for allowed in rule[1]])
         if close:
             line += "; did you mean %s?" % close

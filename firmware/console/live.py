@@ -1,15 +1,19 @@
 """The verb watch: values as they are read, with what went wrong where none came."""
 
 import json
-import struct
+import sys
 
 from console import verbs
 from gateway import schema as schemas
 from modbus.codes import GOOD
 from modbus.names import quality_name
 
+# What decodes values, if nobody else has it: it goes when the verb has ended.
+_DECODERS = "gateway.meaning gateway.decimals points.exact points.digits points.numbers"
+OURS = [name for name in _DECODERS.split() if name not in sys.modules]
+from gateway import meaning, unload  # noqa: E402  (after the look at what was there before)
+
 _QUEUE = 16  # results that may wait for the terminal; what comes faster is left out and counted
-_FORMS = {"uint16": ">H", "int16": ">h", "uint32": ">I", "int32": ">i", "float32": ">f"}
 
 
 def watch(shell, words):
@@ -50,6 +54,8 @@ def watch(shell, words):
                 missed[0] = 0
     finally:
         gateway.tap = None
+        for name in OURS:
+            unload.unload(name)
 
 
 def _groups(gateway, unit, point):
@@ -71,22 +77,17 @@ def _lines(meta, quality, data, point):
         return
     for each in meta["points"]:
         if not point or each["name"] == point:
-            yield "%-32s %s %s" % (meta["unit"] + "." + each["name"], value_text(data, each), each["unit"])
+            text = value_text(data, each, meta["points"])
+            yield "%-32s %s %s" % (meta["unit"] + "." + each["name"], text, each["unit"])
 
 
-def value_text(data, point):
-    """The value for people, with scale and offset."""
-    at = point["at"]
-    if point["type"] == "bool":
-        return "on" if data[at >> 3] >> (at & 7) & 1 else "off"
-    form = _FORMS.get(point["type"])
-    if form is None:
-        return "0x" + "".join(["%02x" % byte for byte in data[2 * at : 2 * at + 8]])
-    size = struct.calcsize(form)
-    raw = data[2 * at : 2 * at + size]
-    if point["order"] == "CDAB" and size == 4:
-        raw = raw[2:] + raw[:2]
-    value = struct.unpack(form, raw)[0]
-    if point["scale"] != 1 or point["offset"]:
-        value = value * point["scale"] + point["offset"]
-    return "%.6g" % value if isinstance(value, float) else str(value)
+def value_text(data, point, points):
+    """The value for people: every digit, the name of a number, why there is none. points: all of the group."""
+    text, quality, name = meaning.value(meaning.text_of(point, points).split(",", 9), data)
+    if text is None:
+        return quality_name(quality)
+    if text == "true" or text == "false":
+        text = "on" if text == "true" else "off"
+    if name is not None:
+        text = "%s (%s)" % (name, text)
+    return text if quality == GOOD else "%s (%s)" % (text, quality_name(quality))

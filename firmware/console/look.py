@@ -1,16 +1,22 @@
-"""Verbs that look: status, bus, log, about. Every answer fits a screen, and a fault comes with the next step."""
+"""Verbs that look: status, log, about. Every answer fits a screen, and a fault comes with the next step."""
 
-from console import verbs
 from flashlog.layout import outlook
 from gateway import revisions, telemetry
 from gateway import schema as schemas
-from modbus.evidence import CRC_ERRORS, EXCEPTIONS, REQUESTS, TIMEOUTS
+from modbus.evidence import CRC_ERRORS, REQUESTS, TIMEOUTS
 from uplink.session import UP
+
+_LINE = 75
 
 
 def status(shell, words):
-    """Worst first: 0 fault, 1 to look at, 2 good."""
-    gateway = shell.gateway
+    """Worst first."""
+    for rank, line in states(shell.gateway):
+        yield ("!! ", "!  ", "   ")[rank] + line[:_LINE]
+
+
+def states(gateway):
+    """(rank, line), worst first: 0 fault, 1 to look at, 2 good."""
     lines = []
     for bus in gateway.buses:
         _bus_state(lines, gateway, bus)
@@ -23,7 +29,12 @@ def status(shell, words):
     if session.state == UP:
         lines.append((2, "broker: connected, %d messages acknowledged" % session.acked))
     else:
-        lines.append((0, "broker: %s: type show mqtt" % (session.last_error or "no connection yet")))
+        text = session.last_error or "no connection yet"
+        lines.append((0, "%s: type mqtt" % (text if text[:7] == "broker " else "broker: " + text)))
+    link = gateway.link
+    up = gateway.net.up()
+    text = link.text() if link else "the host's"
+    lines.append((2, "network: up, %s" % text) if up else (0, "network: down, %s: type net" % text))
     utc_ms = gateway.clock.utc_ms()
     if utc_ms is None:
         lines.append((1, "clock: not set; samples wait for it, none is lost: set time_servers"))
@@ -33,8 +44,7 @@ def status(shell, words):
         lines.append((1, "config: revision %d is on trial: type confirm to keep it" % revisions.now().current))
     if revisions.has_candidate():
         lines.append((1, "config: a candidate waits: type diff, then commit or discard"))
-    for rank, line in sorted(lines):
-        yield ("!! ", "!  ", "   ")[rank] + line
+    return sorted(lines)
 
 
 def _bus_state(lines, gateway, bus):
@@ -44,8 +54,12 @@ def _bus_state(lines, gateway, bus):
         lines.append((0, "bus %s: no unit answers: check cable, A/B polarity, baud: type bus" % name))
         return
     now = gateway.clock.ticks_ms()
+    if len(silent) > 1:
+        names = " ".join([unit.name for unit in silent])
+        names = names if len(names) < 30 else names[:26] + " ..."
+        lines.append((0, "%d units silent (%s): type bus %s" % (len(silent), names, name)))
     for health in bus.scheduler.health:
-        if health.quarantined:
+        if health.quarantined and len(silent) == 1:
             since_s = max(0, gateway.clock.ticks_diff(now, health.since_ms) // 1000)
             unit = health.unit
             lines.append((0, "unit %s (%d): silent for %d s: type bus %s" % (unit.name, unit.unit_id, since_s, name)))
@@ -67,62 +81,6 @@ def _log_state(lines, gateway):
         dropped = stats.dropped + gateway.recorder.dropped_total
         lines.append((0, "log: %d records dropped, it was full: type log" % dropped))
     lines.append((2, "log: %d records wait for the broker" % log.depth()))
-
-
-def bus(shell, words):
-    """A row for each unit, then what to check."""
-    found = [bus for bus in shell.gateway.buses if not words or bus.line.name == words[0]]
-    if not found:
-        names = " ".join([bus.line.name for bus in shell.gateway.buses])
-        raise verbs.Refused(verbs.VALUE, "no bus %s: there is %s" % (words[0], names))
-    for bus in found:
-        line = bus.line
-        yield "%s: %d baud %s, efficiency %d.%d %%" % (
-            (line.name, line.baud, line.serial_format) + divmod(bus.evidence.efficiency_permille(), 10)
-        )
-        yield "unit             id state   requests timeouts   crc exceptions  ms mean"
-        for unit, tally, health in zip(bus.plan.units, bus.evidence.tallies, bus.scheduler.health):
-            counts = tally.counts
-            yield "%-15s %3d %-7s %8d %8d %5d %10d %8d" % (
-                unit.name[:15],
-                unit.unit_id,
-                "silent" if health.quarantined else "ok",
-                counts[REQUESTS],
-                counts[TIMEOUTS],
-                counts[CRC_ERRORS],
-                counts[EXCEPTIONS],
-                tally.mean_us() // 1000,
-            )
-        for hint in _hints(bus):
-            yield from verbs.wrapped("-> " + hint)
-
-
-def _hints(bus):
-    """What the counters say, in words; nothing when all is well."""
-    health = bus.scheduler.health
-    silent = [each for each in health if each.quarantined]
-    if len(silent) == len(health):
-        yield (
-            "no unit answers: is the cable in, A and B not swapped, are baud and format right?"
-            if len(health) > 1
-            else "the only unit does not answer: its power, address, cable, A and B, baud and format"
-        )
-        return
-    for each in silent:
-        yield "%s: no answer, the others are fine: check its power, and its address %d" % (
-            each.unit.name,
-            each.unit.unit_id,
-        )
-    noisy = []
-    for unit, tally in zip(bus.plan.units, bus.evidence.tallies):
-        if tally.counts[CRC_ERRORS] * 50 > tally.counts[REQUESTS]:
-            noisy.append(unit.name)
-    if len(noisy) == len(health) and noisy:
-        yield "damaged replies from all units: termination (120 ohm at both ends), shield, parity"
-    elif noisy:
-        yield "damaged replies from %s only: its stub, its ground, its parity" % " ".join(noisy)
-    if bus.engine.stray_bytes:
-        yield "%d stray bytes: noise, a missing bias, or a second client on the line" % bus.engine.stray_bytes
 
 
 def log(shell, words):

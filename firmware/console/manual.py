@@ -5,8 +5,17 @@ from console import verbs
 # verb: (what may follow it, what it does, examples)
 TEXTS = {
     "help": ("[verb]", "list the verbs, or explain one", ("help commit",)),
+    "setup": (
+        "",
+        "first start: leads through bus search, devices, place, network, broker, passwords and commit; it only reads",
+        ("setup",),
+    ),
     "status": ("", "machine side, log, network and clock on one screen, worst first", ("status",)),
-    "bus": ("[name]", "counters of every unit, and what to check at those that fail", ("bus", "bus line1")),
+    "bus": (
+        "[name] [frames [count] [bad]]",
+        "counters of every unit, and what to check at those that fail; frames: the next ones in hex, explained",
+        ("bus", "bus line1 frames 5", "bus frames 3 bad"),
+    ),
     "log": ("", "the flash log: what waits, how full, how worn", ("log",)),
     "alarms": (
         "[all | ack name|all | relearn name]",
@@ -23,6 +32,11 @@ TEXTS = {
         "[unit[.point]] [lines]",
         "values as they are read, until Ctrl-C",
         ("watch meter", "watch plc.cycles 10"),
+    ),
+    "read": (
+        "[bus] unit fc address [count]",
+        "one read request to a unit, between polls; the reply in all forms it may mean",
+        ("read 1 4 0 2", "read meter 3 100"),
     ),
     "scan": (
         "[bus] [known [baud format]|common|whole]",
@@ -42,9 +56,13 @@ TEXTS = {
         ("set line1.baud 9600", "set line1.+pump.unit_id 7", "set place.site lyon", "set line1.baud ?"),
     ),
     "unset": ("key", "remove a key, so that its default holds, or a whole unit or point", ("unset line1.pump",)),
-    "diff": ("", "what the candidate changes", ("diff",)),
+    "diff": ("", "what the candidate changes, and its effect: bus, flash, bytes a day", ("diff",)),
     "discard": ("", "drop the candidate", ("discard",)),
-    "check": ("", "check the candidate as a whole: mistakes, share of the bus, bytes", ("check",)),
+    "check": (
+        "",
+        "check the candidate as a whole: mistakes, share of the bus, bytes a day, wear, room for outages, memory",
+        ("check",),
+    ),
     "commit": (
         "[minutes]",
         "use the candidate on trial: without confirm the old configuration comes back (10 minutes)",
@@ -64,6 +82,28 @@ TEXTS = {
     "password": ("ot|it|viewer", "set the password of a role", ("password ot",)),
     "audit": ("[verify]", "the record of logins and changes, or a check of its chain", ("audit", "audit verify")),
     "reboot": ("", "write everything to flash and start again", ("reboot",)),
+    "net": ("", "network: link, signal, address, name servers", ("net",)),
+    "wifi": ("[scan]", "Wi-Fi and its signal; scan lists what is in reach (polling stops for 3 s)", ("wifi scan",)),
+    "mqtt": ("[test]", "broker: state and what to do; test measures how fast it answers", ("mqtt", "mqtt test")),
+    "test": ("", "try LED, flash, network, broker, clock and, where one is wired, the loopback", ("test",)),
+    "led": ("", "what the LED's blinks mean, and what it shows now", ("led",)),
+    "lock": ("[off]", "log out, and show nothing to who has not logged in, also after a restart", ("lock", "lock off")),
+    "incident": (
+        "[date time] [minutes]",
+        "one timeline of bus, machine, network, alarms and audit around a moment, else of the last 30 minutes; it is "
+        "written to incident.txt as well",
+        ("incident", "incident 5", "incident 2026-11-23 23:30:05 10"),
+    ),
+    "repl": (
+        "",
+        "end the gateway in good order and give the Python prompt, for mpremote too, at most 15 minutes; exit ends it",
+        ("repl",),
+    ),
+    "update": (
+        "",
+        "end the gateway in good order, so that fieldgate deploy can copy new code; asks both roles",
+        ("update",),
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""Verbs of identity: login, logout, who, password, audit.
+"""Verbs of identity: login, logout, lock, who, password, audit.
 
 Passwords: 16 bytes of salt, SHA-256 repeated ROUNDS times. A box without the file config/people is open: a new box is
 set up before anybody has a password. Whoever holds the box can read its flash; CONSOLE.md says so.
@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from console import audit_chain as chain
 from console import verbs
-from console.shell import PEOPLE
+from console.shell import LOCK, PEOPLE
 from console.verbs import Ask, Refused
 from gateway import revisions
 
@@ -36,12 +36,12 @@ def _people():
 
 
 def _digest(salt, password, rounds):
-    """Yields None between slices, at last the digest."""
+    """Yields 0 between slices, at last the digest."""
     digest = salt + password.encode()
     for number in range(rounds):
         digest = sha256(digest + salt).digest()
         if number % _SLICE == 0:
-            yield None
+            yield 0
     yield digest
 
 
@@ -68,10 +68,26 @@ def _role(words):
 def login(shell, words):
     """login role"""
     role = _role(words)
+    yield from _prove(shell, role, words[1] if len(words) > 1 else (yield Ask("password: ", True)))
+    shell.role = role
+    chain.note(shell, "login")
+    yield "logged in as %s" % role
+
+
+def need_both(shell, halves=("ot", "it")):
+    """What concerns both halves: asks for the password of each of `halves` that has one and is not logged in.
+
+    Yields questions. Raises Refused."""
+    known = _people()
+    for half in halves:
+        if half in known and shell.role != half:
+            yield from _prove(shell, half, (yield Ask("password of %s: " % half, True)))
+
+
+def _prove(shell, role, password):
     known = _people().get(role)
     if known is None:
         raise Refused(verbs.LOGIN, "%s has no password yet: type password %s" % (role, role))
-    password = words[1] if len(words) > 1 else (yield Ask("password: ", True))
     if password is None:
         raise Refused(verbs.STOPPED, "stopped")
     tries = _tries()
@@ -80,15 +96,12 @@ def login(shell, words):
     _set_tries(tries + 1)  # before the look, so that pulling the plug gains nothing
     digest = None
     for digest in _digest(known[0], password, known[1]):
-        if digest is None:
-            yield None
+        if not digest:
+            yield 0
     if not _same(digest, known[2]):
         chain.note(shell, "refused login as %s" % role)
         raise Refused(verbs.LOGIN, "wrong password; the next try waits longer")
     _set_tries(0)
-    shell.role = role
-    chain.note(shell, "login")
-    yield "logged in as %s" % role
 
 
 def _same(a, b):
@@ -106,20 +119,47 @@ def logout(shell, words):
     yield "logged out"
 
 
+def lock(shell, words):
+    """lock [off]"""
+    if words not in ([], ["off"]):
+        raise Refused(verbs.VALUE, "lock takes off or nothing")
+    if not _people():
+        raise Refused(verbs.LOGIN, "there is no password yet, nobody could unlock it: type password ot")
+    if words:
+        if shell.role not in ("ot", "it"):
+            raise Refused(verbs.LOGIN, "ot or it may end the lock: type login first")
+        if revisions.exists(LOCK):
+            os.remove(LOCK)
+        chain.note(shell, "lock off")
+        yield "whoever is at the console may look again"
+        return
+    with open(LOCK, "w") as file:
+        file.write("locked\n")
+    chain.note(shell, "lock")
+    shell.role = None
+    yield "locked and logged out: until lock off, who has not logged in sees nothing"
+
+
 def who(shell, words):
     """who"""
     roles = [role for role in ROLES if role in _people()]
     yield "logged in: %s" % (shell.role or "nobody")
     yield "roles with a password: %s" % (" ".join(roles) or "none: everybody may change everything")
+    if revisions.exists(LOCK):
+        yield "the console is locked: it shows nothing to who has not logged in"
 
 
 def password(shell, words):
     """password role"""
     role = _role(words)
-    people = _people()
-    if people and shell.role != role:
+    if role in _people() and shell.role != role:
         raise Refused(verbs.LOGIN, "only %s can set this password: type login %s first" % (role, role))
-    first = yield Ask("new password: ", True)
+    yield from set_password(shell, role, (yield Ask("new password: ", True)))
+
+
+def set_password(shell, role, first):
+    """`first` was typed; asks for it again and keeps it. Raises Refused."""
+    people = _people()
     if first is None or len(first) < _MIN_CHARS:
         raise Refused(verbs.VALUE, "a password has at least %d characters" % _MIN_CHARS)
     if first != (yield Ask("again: ", True)):
@@ -127,8 +167,8 @@ def password(shell, words):
     salt = os.urandom(16)
     digest = None
     for digest in _digest(salt, first, ROUNDS):
-        if digest is None:
-            yield None
+        if not digest:
+            yield 0
     people[role] = (salt, ROUNDS, digest)
     if not revisions.exists(revisions.FOLDER):
         os.mkdir(revisions.FOLDER)

@@ -9,6 +9,8 @@ from console import verbs
 
 _MAX_CODE_BYTES = 512
 _BANNER = "raw REPL; CTRL-B to exit\r\n>"
+# Ctrl-D without code asks for a soft reset, as mpremote does without `resume`; it waits for these two words at the end.
+_NO_RESET = "OK\r\nthe gateway goes on: no soft reboot\r\n"
 _REFUSED = 'refused while the gateway runs: only  import console; console.run("status")'
 
 
@@ -31,6 +33,8 @@ async def serve(shell, sleep_ms):
             await shell.key(sleep_ms)
             await shell.key(sleep_ms)
             await shell.write("R\x00", sleep_ms)
+        elif byte == 4 and not code:
+            await shell.write(_NO_RESET + _BANNER, sleep_ms)
         elif byte == 4:
             await _run(shell, bytes(code), sleep_ms)
             code = bytearray()
@@ -70,6 +74,6 @@ async def _run(shell, code, sleep_ms):
     await shell.write("OK", sleep_ms)
     if line:
         await shell.answer(line, say, ask, sleep_ms)
-    elif code.strip():
+    else:
         errors.append(_REFUSED)
     await shell.write("\x04" + "".join([text + "\r\n" for text in errors]) + "\x04>", sleep_ms)

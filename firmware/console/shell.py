@@ -15,6 +15,7 @@ from gateway import revisions, unload
 PROMPT = "> "
 CRASH_FILE = "crash.txt"
 PEOPLE = "config/people"  # roles with passwords; see console.people
+LOCK = "config/locked"  # there while nobody may look without a login
 POLL_MS = 20
 IDLE_MS = 600000
 KEPT = ("shell", "editor", "verbs", "door")  # the rest is loaded for a verb
@@ -132,7 +133,7 @@ class Shell:
         release()
 
     async def _run(self, words, say, ask, sleep_ms):
-        if not words:
+        if not words or words[0][0] == "#":  # a comment of a pasted dump
             return
         verb = verbs.find(words[0])
         if verb is None:
@@ -141,8 +142,17 @@ class Shell:
             raise Refused(verbs.UNKNOWN, "%s may be %s: type more of it" % (words[0], " ".join(verb)))
         if words[1:] == ["?"]:
             words, verb = ["help", verb], "help"
-        module = await self._load(verbs.MODULES[verb], sleep_ms)
-        answer = getattr(module, verb)(self, words[1:])
+        if self.gateway.log is None and verb in verbs.NOT_BLANK.split():
+            raise Refused(verbs.MISSING, "this box has no configuration yet: type setup")
+        if not self.role and verb not in verbs.UNLOCKED.split() and revisions.exists(LOCK):
+            raise Refused(verbs.LOGIN, "the console is locked: type login ot, it or viewer")
+        if "--json" in words:
+            words.remove("--json")
+            module = await self._load("asjson", sleep_ms)
+            answer = module.answer(self, verb, words[1:])
+        else:
+            module = await self._load(verbs.MODULES[verb], sleep_ms)
+            answer = getattr(module, verb)(self, words[1:])
         reply = None
         while True:
             try:
@@ -154,6 +164,10 @@ class Shell:
                 await say(piece)
             elif piece is None:
                 await sleep_ms(_WAIT_MS)
+            elif isinstance(piece, int):
+                await sleep_ms(piece)
+            elif callable(piece):
+                reply = await self.gateway.keeper.load(piece, sleep_ms)
             else:
                 reply = await ask(piece, sleep_ms)
             if self._stop_pressed():

@@ -1,24 +1,28 @@
 """Names of the verbs and the module that answers each; what they do and how stands in `console.manual`.
 
 A verb is a generator function of its module, named as the verb: `verb(shell, words)` yields lines of text, None to
-wait a moment, or an Ask to read a line. It raises Refused for an ERR. Modules are loaded when needed and dropped after.
+wait a moment (a number: so many ms, 0: let others run), an Ask to read a line, or a function that is called in a pause
+of the bus: its result comes back from the yield, None where there was no memory. It raises Refused for an ERR. Modules
+are loaded when needed and dropped after.
 """
 
 MODULES = {
     "help": "manual",
+    "setup": "setup",
     "status": "look",
-    "bus": "look",
+    "bus": "lines",
     "log": "look",
     "about": "look",
     "alarms": "alarms",
     "time": "timeset",
     "watch": "live",
+    "read": "reading",
     "scan": "finder",
     "identify": "finder",
     "show": "edit",
     "set": "edit",
     "unset": "edit",
-    "diff": "edit",
+    "diff": "change",
     "check": "change",
     "commit": "change",
     "confirm": "change",
@@ -32,7 +36,19 @@ MODULES = {
     "password": "people",
     "audit": "people",
     "reboot": "change",
+    "net": "links",
+    "wifi": "links",
+    "mqtt": "links",
+    "test": "bench",
+    "led": "bench",
+    "lock": "people",
+    "incident": "incident",
+    "repl": "leave",
+    "update": "leave",
 }
+# Need what runs with a configuration only.
+NOT_BLANK = "status bus log watch about net wifi mqtt test led incident"
+UNLOCKED = "help login who"  # what a locked console answers
 
 # Codes of ERR lines.
 UNKNOWN = 1  # no such verb or key
@@ -72,6 +88,15 @@ def find(word):
         return word
     found = sorted([name for name in MODULES if name.startswith(word)])
     return found[0] if len(found) == 1 else (found or None)
+
+
+def bus_of(gateway, words):
+    """(number of the bus that the first word names, the words behind it); the first bus if it names none."""
+    names = [bus.line.name for bus in gateway.buses]
+    words = list(words)
+    if words and words[0] in names:
+        return names.index(words.pop(0)), words
+    return 0, words
 
 
 def wrapped(text):

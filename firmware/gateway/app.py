@@ -20,13 +20,15 @@ _SEARCH_BYTES = 36000  # a search takes 20 KB of a board's heap, 26 KB of the vi
 
 
 class Restart(Exception):
-    """The gateway has written everything to flash and is to start again, with the configuration that now counts."""
+    """The gateway has written everything to flash and is to start again, with the configuration that now counts.
+
+    Its argument is True where the Python prompt is wanted instead."""
 
 
 class Gateway:
     """The running box.
 
-    parts: what main.py made of the board (clock, flash, net, watchdog, led, ports); plans: one per port.
+    parts: what wiring made of the board (clock, flash, net, watchdog, led, ports); plans: one per port.
     """
 
     def __init__(self, parts, plans, ot, it):
@@ -55,6 +57,14 @@ class Gateway:
         tasks += [self.keeper.run(sleep_ms), self._uplink(sleep_ms), self.reports.run(sleep_ms), self._change(sleep_ms)]
         if self.edge:
             tasks.append(self.edge.run(sleep_ms))
+        if self.reader:
+            from gateway import scada_task
+
+            tasks.append(scada_task.run(self, sleep_ms))
+        if self.faults:
+            tasks.append(self.faults.run(sleep_ms, self.room))
+        if self.production:
+            tasks.append(self.production.run(sleep_ms, self.room))
         if self.timekeeper:
             tasks.append(self._keep_time(sleep_ms))
         if self.console:
@@ -63,9 +73,9 @@ class Gateway:
             tasks.append(door.run(self.console, self, sleep_ms))
         await asyncio.gather(*tasks)
 
-    def restart(self):
-        """End the run in good order soon; what was measured is written first."""
-        self._restarting = True
+    def restart(self, prompt=False):
+        """End the run in good order soon; what was measured is written first. prompt: leave the Python prompt."""
+        self._ending = prompt
 
     def trial_over(self):
         """The configuration in use was confirmed."""
@@ -73,21 +83,25 @@ class Gateway:
 
     async def _change(self, sleep_ms):
         # Watches over the trial of a configuration, and ends the run when a restart is wanted.
-        while not self._restarting:
+        while self._ending is None:
             await sleep_ms(250)
+            if self.lamp:
+                self.lamp.step()
             if self.trial_s and self.uptime.ms() - self.started_ms > self.trial_s * 1000:
                 from gateway import revisions
 
                 if revisions.roll_back("nobody confirmed it in time"):
                     print("config: not confirmed, the configuration before is back")
-                    self._restarting = True
+                    self._ending = False
                 self.trial_s = 0
         for bus in self.buses:
             if bus.supervision:
                 bus.supervision.planned(PAUSE_BOUNDS_MS[PAUSE_HOLD])  # a start takes seconds
         await sleep_ms(300)  # the console's last line
+        if self.production:
+            self.production.close()
         await self.keeper.write_all(sleep_ms)
-        raise Restart
+        raise Restart(self._ending)
 
     async def _uplink(self, sleep_ms):
         while True:
@@ -139,8 +153,12 @@ class Gateway:
             self.edge.take(group, quality, ticks_ms, data, nbytes)
         else:
             self.recorder.sample(group, quality, ticks_ms, data, nbytes)
+        if self.production:
+            self.production.sample(group, quality, ticks_ms, data, nbytes)
         if self.latest:
             self.latest.note(group, quality, ticks_ms, data, nbytes)
+        if self.scada:
+            self.scada.note(group, quality, ticks_ms, data, nbytes)
 
     def _on_result(self, read, quality, ticks_ms, data, nbytes):
         self.sample(read.group, quality, ticks_ms, data, nbytes)
@@ -157,7 +175,6 @@ class Gateway:
 
     def _on_session(self, up, text):
         print("uplink: " + text)
-        self.led.set(up)
         if text.startswith("broker "):  # an event's text is at most 40 bytes: the reason first
             name, reason = text[7:].split(": ", 1)
             text = "%s (%s)" % (reason, name)
@@ -175,6 +192,11 @@ class Gateway:
 
         self.schema = splits.schema_of(self.plans, self._stored)
         self.recorder.change_schema(self.schema)
+        if self.scada:
+            for plan in self.plans:
+                for read in plan.reads:
+                    if read.active:
+                        self.scada.know(read)
         self.keeper.schema_to_store = self._store_schema
 
     def _store_schema(self):
@@ -182,11 +204,16 @@ class Gateway:
 
         splits.store(self.plans, self._stored)
         self._stored = self.schema
+        if self.production:
+            from gateway import machine_start
+
+            machine_start.rebuild(self.production, self.schema)
         if self.latest:
             self.latest.describe(schemas.lines(self.schema))
         if self.edge:
             self.edge.describe(schemas.lines(self.schema))
         unload.starters()
+        unload.forget_index()
         self._greet()
 
 

@@ -12,10 +12,12 @@ from hashlib import sha256
 
 from gateway import rules
 from gateway.errors import ConfigError
+from modbus.widths import words_of
 
 OT_FILE = "ot.json"
 IT_FILE = "it.json"
 MAX_FILE_BYTES = 65536
+_MEANING = ("bit", "bits", "scale_from", "scale_as", "na", "low", "high", "names")  # keys that few points have
 
 
 def load(folder, ports):
@@ -54,7 +56,7 @@ def _read(folder, name, rule, errors):
         errors.append("%s: longer than %d bytes" % (name, MAX_FILE_BYTES))
         return None
     try:
-        tree = json.loads(text)
+        tree = parsed(text)
     except ValueError:
         errors.append("%s: line %d: not valid JSON" % (name, _line_of_syntax_error(path)))
         return None
@@ -65,23 +67,26 @@ def _read(folder, name, rule, errors):
     return tree
 
 
+def parsed(text):
+    """The JSON tree. Raises ValueError."""
+    try:
+        return json.loads(text)
+    except TypeError:  # MicroPython's reader takes any value as a key, until it is a list
+        raise ValueError
+
+
 def _line_of_syntax_error(path):
     # MicroPython's parser reads byte by byte and does not say where it stopped; the file position does.
     with open(path, "rb") as file:
         try:
             json.load(file)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             line = getattr(error, "lineno", 0)
             if line:
                 return line
         end = file.tell()
         file.seek(0)
         return file.read(end).count(b"\n") + 1
-
-
-def words_of(point_type):
-    """Registers (or bits, for bool) that a point of this type occupies."""
-    return 2 if point_type[-2:] == "32" else 1
 
 
 def check_ot(ot, ports):
@@ -105,10 +110,18 @@ def check_ot(ot, ports):
             _no_repeat(errors, {}, unit["points"], unit_path, "name")
             for p, point in enumerate(unit["points"]):
                 _check_point(errors, "%s[%d]" % (unit_path, p), point, unit)
+                if any([key in point for key in _MEANING]):
+                    from gateway import config_points  # only where it is configured
+
+                    config_points.check(errors, "%s[%d]" % (unit_path, p), point, unit)
     if not errors and (ot.get("derived") or ot.get("aggregates") or ot.get("alarms") or ot.get("anomaly")):
         from gateway import edge_points, edge_rules
 
         errors = edge_rules.check(ot, edge_points.note_all(ot))
+    if not errors and ot.get("machine"):
+        from gateway import machine_rules
+
+        errors = machine_rules.check(ot["machine"], machine_rules.note_all(ot))
     return errors
 
 
@@ -150,6 +163,8 @@ def _check_point(errors, path, point, unit):
         )
     if not point["scale"]:
         errors.append("%s.scale: found 0, allowed any other number" % path)
+    if point["type"][:6] == "string" and (point["scale"] != 1 or point["offset"]):
+        errors.append("%s.scale: found scale or offset of a %s, allowed none" % (path, point["type"]))
     if "deadband" in point or "deadband_percent" in point or "heartbeat_s" in point:
         from gateway import silence
 
@@ -167,7 +182,7 @@ def check_it(it):
         errors.append("publish.homeassistant: needs latest_s of 1 or more and another payload than sparkplug")
     for path, servers in (("mqtt.brokers[%d]", mqtt["brokers"]), ("time_servers[%d]", it["time_servers"])):
         for i, server in enumerate(servers):
-            if not _is_host(server["host"]):
+            if not is_host(server["host"]):
                 errors.append(
                     (path + ".host: found %s, allowed an IPv4 address or a host name (letters, digits, - and .)")
                     % (i, rules.shown(server["host"]))
@@ -178,7 +193,7 @@ def check_it(it):
     return errors
 
 
-def _is_host(host):
+def is_host(host):
     # RFC 1123, 2.1: labels of letters, digits and hyphens; digits only where it is a whole IPv4 address.
     labels = host.split(".")
     if all([label.isdigit() for label in labels]):

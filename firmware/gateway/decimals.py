@@ -7,6 +7,7 @@ k x 10^e with a whole k. `fieldgate decode` prints the same numbers.
 
 import sys
 
+from points.digits import fewest
 from uplink.points import BOOL, FLOAT32, INT16, INT32, width_of
 
 
@@ -39,44 +40,13 @@ def shortest(head, second, third, last):
         return None
     if not exponent | fraction:
         return 0, 0
-    # value = top / bottom; `below` and `above` are half of the distances to its neighbours, on the same scale.
-    mantissa = fraction | 0x800000 if exponent else fraction
-    shift = (exponent or 1) - 152
-    top = mantissa * 4
-    above = 2
-    below = 2 if fraction or exponent < 2 else 1
-    bottom = 1
-    if shift < 0:
-        bottom = 1 << -shift
-    else:
-        top <<= shift
-        above <<= shift
-        below <<= shift
-    power = ((exponent - 127) * 1233) >> 12  # about log10
-    while top < bottom * 10**power if power >= 0 else top * 10**-power < bottom:
-        power -= 1
-    while top >= bottom * 10 ** (power + 1) if power >= -1 else top * 10 ** -(power + 1) >= bottom:
-        power += 1
-    even = not mantissa & 1  # half of the way to a neighbour reads back as the even one of the two
-    least, most = 0, 8  # digits behind the first one: more always do where fewer do
-    while True:
-        digits = (least + most) >> 1
-        e = power - digits
-        value, part = (top * 10**-e, bottom) if e < 0 else (top, bottom * 10**e)
-        k = value // part
-        error = k * part - value
-        if 2 * -error > part or (2 * -error == part and k & 1):  # to the nearest, in the middle to the even one
-            k += 1
-            error += part
-        limit = above if error > 0 else below
-        if e < 0:
-            limit *= 10**-e
-        if abs(error) < limit or (even and abs(error) == limit):
-            if least == digits:
-                return (-k if head > 127 else k), e
-            most = digits
-        else:
-            least = digits + 1
+    k, e = fewest(
+        fraction | 0x800000 if exponent else fraction,
+        (exponent or 1) - 152,
+        fraction or exponent < 2,
+        ((exponent - 127) * 1233) >> 12,
+    )
+    return (-k if head > 127 else k), e
 
 
 def _by_columns(data):
@@ -94,12 +64,16 @@ def _by_columns(data):
 
 
 def number(kind, data, at):
-    """(k, e) of the value of `kind` (uplink.points) at data[at], in bits for bools; None if it is not a number."""
-    what = kind & 7
+    """(k, e) of the value of `kind` (points.numbers) at data[at], in bits for bools; None if it is not a number."""
+    what = kind & 15
     if what == BOOL:
         return data[at >> 3] >> (at & 7) & 1, 0
+    if what > INT32 or kind > 255:
+        from points import exact  # only where there is such a point
+
+        return exact.decimal(kind, data, at)
     width = width_of(kind)
-    order = kind >> 4
+    order = kind >> 4 & width - 1
     if what == FLOAT32:
         word = bytes([data[at + (i ^ order)] for i in range(4)])
         return _by_columns(word) or shortest(*word)
@@ -117,15 +91,18 @@ def text_of(kind, data, at, scale, offset):
     if found is None:
         return None
     k, e = found
-    if kind & 7 == BOOL:
+    if kind & 15 == BOOL:
         return "true" if k else "false"
     if scale:
         factor, power = parse(scale)
-        k *= factor
-        e += power
-        add, power = parse(offset)
-        if power < e:
-            k *= 10 ** (e - power)
-            e = power
-        k += add * 10 ** (power - e)
+        k, e = plus(k * factor, e + power, offset)
     return show(k, e)
+
+
+def plus(k, e, text):
+    """(k, e) of the sum with the number in `text`."""
+    add, power = parse(text)
+    if power < e:
+        k *= 10 ** (e - power)
+        e = power
+    return k + add * 10 ** (power - e), e

@@ -28,13 +28,17 @@ _CLASSES = {
     "MWh": "energy",
     "Hz": "frequency",
     "°C": "temperature",
+    "°F": "temperature",
     "K": "temperature",
     "bar": "pressure",
     "mbar": "pressure",
     "kPa": "pressure",
     "Pa": "pressure",
 }
-_UNITS = {"degC": "°C", "%RH": "%", "1": ""}  # as Home Assistant writes it
+# As Home Assistant writes it.
+_UNITS = {
+    "degC": "°C", "degF": "°F", "%RH": "%", "1": "", "m3": "m³", "m3/h": "m³/h", "l": "L", "Ohm": "Ω", "deg": "°",
+}  # fmt: skip
 
 
 def messages(line, box, base, prefix):
@@ -77,13 +81,21 @@ def _entity(point, device):
     name = point["name"]
     value = "value_json['values']['%s']" % name
     yield '"name":"%s","unique_id":"%s_%s"' % (name, device, name)
-    if point["type"] == "bool":
+    if point["type"] == "bool" or "bit" in point:
         yield '"platform":"binary_sensor"'
         yield "\"value_template\":\"{{ {true:'ON',false:'OFF'}.get(%s) }}\"" % value
         return
-    unit = _UNITS.get(point["unit"], point["unit"])
+    unit = point["unit"]
+    unit = unit[2:] if unit[:2] == "x:" else _UNITS.get(unit, unit)
     device_class = _CLASSES.get(unit)
+    if "names" in point:  # the name where there is one; a number then and now is still a text
+        yield (
+            '"platform":"sensor","value_template":"{{ value_json.get(\'names\',{}).get(\'%s\',%s) }}"' % (name, value)
+        )
+        return
     yield '"platform":"sensor","value_template":"{{ %s }}"' % value
+    if point["type"][:6] == "string":
+        return
     # Energy is a running sum: Home Assistant refuses "measurement" for it.
     yield '"state_class":"%s"' % ("total" if device_class == "energy" else "measurement")
     if unit:

@@ -6,6 +6,7 @@ feeds the watchdog. The watchdog is fed here and only here, and only while the b
 
 import gc
 
+from gateway import unload
 from modbus.codes import PAUSE_ERASE, PAUSE_FLASH, PAUSE_GC, PAUSE_MODULE
 
 TICK_MS = 20
@@ -36,6 +37,7 @@ class Keeper:
         self._gc_us = 30000  # the last collection took so long
         self.schema_to_store = None  # called in a pause when the plan has changed
         self.chore = None  # the same for another file
+        self.writing = False  # the log is at work on flash; stays True when that raised (gateway.rescue asks)
         self.heap_low_bytes = 0x3FFFFFFF  # the least that was free after a collection
         self.hold_max_ms = 0  # longest time that something else kept the loop, pauses included
 
@@ -66,7 +68,9 @@ class Keeper:
             due = self._log.erase_due()
             if due == ERASE_SOON or (due and self._idle_ms() >= ERASE_MS):
                 await self.pause(PAUSE_ERASE, sleep_ms)
+                self.writing = True
                 self._log.idle()
+                self.writing = False
                 self.resume(PAUSE_ERASE)
             if self._garbage():
                 await self._room(sleep_ms)
@@ -102,16 +106,19 @@ class Keeper:
     async def write_all(self, sleep_ms):
         """Everything that is still in RAM goes to flash: the run is about to end."""
         await self.pause(PAUSE_FLASH, sleep_ms)
-        self._write()
+        for _ in range(4):  # the full block, the open one, a time mark, the count of what found no room
+            self._write()
         self.resume(PAUSE_FLASH)
 
     def _write(self):
         self._wrote = self._clock.ticks_ms()
         self._recorder.mark_time()  # not at every tick: UTC in ms is a big int on the boards, and so garbage
-        self._recorder.write()
         position = self._publisher.acknowledged()
+        self.writing = True
+        self._recorder.write()
         if position is not None:
             self._log.ack(position)
+        self.writing = False
 
     def _acknowledge_due(self):
         # With no block to write, an acknowledgement alone is worth a write once a second.
@@ -169,6 +176,7 @@ class Keeper:
         except MemoryError:
             return None
         finally:
+            unload.forget_index()
             self.resume(PAUSE_MODULE)
 
     def resume(self, cause):

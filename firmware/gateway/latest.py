@@ -8,8 +8,10 @@ import json
 from array import array
 
 from gateway.decimals import text_of
-from modbus.codes import GOOD, NOT_ASKED
-from uplink.points import kind_of, micropython, ptr8
+from modbus.codes import GOOD, NOT_ASKED, NOT_AVAILABLE
+from uplink.points import KINDS, kind_of, micropython, ptr8
+
+_MORE = ("bit", "bits", "scale_from", "na", "low", "high", "names")  # keys that gateway.meaning knows
 
 
 @micropython.viper
@@ -40,7 +42,7 @@ class Latest:
                 '{"format":1,"schema":"%s","group":%d,"unit":%s,"unit_id":%d'
                 % (meta["schema"], meta["group"], json.dumps(meta["unit"]), meta["unit_id"])
             )
-            self._points.append("\n".join([_described(point) for point in meta["points"]]))
+            self._points.append("\n".join([_described(point, meta["points"]) for point in meta["points"]]))
             self._at.append(at)
             at += (meta["count"] + 7) // 8 if 0 < meta["fc"] <= 2 else 2 * meta["count"]
         self._at.append(at)
@@ -91,19 +93,43 @@ class Latest:
             utc_ms -= clock.ticks_diff(clock.ticks_ms(), self._ticks[i])
         yield '%s,"quality":%d,"utc_ms":%s,"values":{' % (self._heads[i], quality, json.dumps(utc_ms))
         comma = ""
+        qualities = []  # of values that are not good in a sample that is
+        names = []
         for line in self._points[i].split("\n"):
-            name, at, kind, scale, offset = line.split(",")
+            fields = line.split(",", 9)
             text = None
             if quality == GOOD:
-                text = text_of(int(kind), data, int(at), scale, offset)
-            yield '%s"%s":%s' % (comma, name, text or "null")
+                text, good, name = _value(fields, data)
+                if good != GOOD:
+                    qualities.append('"%s":%d' % (fields[0], good))
+                if name is not None:
+                    names.append('"%s":%s' % (fields[0], json.dumps(name)))
+            yield '%s"%s":%s' % (comma, fields[0], text or "null")
             comma = ","
+        if qualities:
+            yield '},"qualities":{' + ",".join(qualities)
+        if names:
+            yield '},"names":{' + ",".join(names)
         yield "}}"
 
 
-def _described(point):
-    kind = kind_of(point["type"], point["order"])
-    at = point["at"] if point["type"] == "bool" else 2 * point["at"]
+def _value(fields, data):
+    # (text, quality, name of the number), as of gateway.meaning.
+    if len(fields) > 5:
+        from gateway import meaning  # only where there is such a point
+
+        return meaning.value(fields, data)
+    _, at, kind, scale, offset = fields
+    text = text_of(int(kind), data, int(at), scale, offset)
+    return text, NOT_AVAILABLE if text is None else GOOD, None
+
+
+def _described(point, points):
+    if point["type"] not in KINDS or any([key in point for key in _MORE]):
+        from gateway import meaning
+
+        return meaning.text_of(point, points)
     plain = point["scale"] == 1 and not point["offset"]
     scale, offset = ("", "") if plain else (json.dumps(point["scale"]), json.dumps(point["offset"]))
-    return "%s,%d,%d,%s,%s" % (point["name"], at, kind, scale, offset)
+    at = point["at"] if point["type"] == "bool" else 2 * point["at"]
+    return "%s,%d,%d,%s,%s" % (point["name"], at, kind_of(point["type"], point["order"]), scale, offset)

@@ -93,6 +93,10 @@ class Recorder:
             dropped, self.dropped = self.dropped, 0
             self.event(words.RECORDS_DROPPED, dropped)
 
+    def waiting(self):
+        """The blocks that are still in RAM, the older first."""
+        return [block for block in (self._full, self._open) if block.records]
+
     def mark_time(self):
         """Record how uptime maps to UTC when that is news: at first, when it moved by 20 ms, and every minute.
 
@@ -156,7 +160,7 @@ def _wide_values(read):
     """The 32-bit values of a read, as flashlog.columns.plan_of takes them; there are none in coils."""
     values = []
     for point in read.points:
-        if point["type"].endswith("32"):
+        if point["type"].endswith("32"):  # what is stored so loses nothing, whatever it is
             at = 2 * (point["address"] - read.address)
             values.append((at, ORDERS[point["order"]], point["type"] == "float32"))
     return values

@@ -28,9 +28,8 @@ class Reports:
     async def run(self, sleep_ms):
         """Until the program ends."""
         clock, session = self._clock, self._gateway.session
-        telemetry_at = latest_at = clock.ticks_ms()
-        assets_at = clock.ticks_add(telemetry_at, FIRST_ASSETS_MS)
-        losses_at = telemetry_at
+        self._telemetry_at = self._latest_at = losses_at = clock.ticks_ms()
+        self._assets_at = clock.ticks_add(losses_at, FIRST_ASSETS_MS)
         connects = 0
         while True:
             await sleep_ms(TICK_MS)
@@ -42,26 +41,33 @@ class Reports:
                 continue
             if session.connects != connects:
                 connects = session.connects
-                telemetry_at = latest_at = now
+                self._telemetry_at = self._latest_at = now
                 self._discovered = None
                 self._alarms_told = 0
                 if self._gateway.latest:
                     self._gateway.latest.refresh()
-            if self._homeassistant and self._discovered != self._gateway._stored:
-                self._discovered = self._gateway._stored
-                await self._discover(sleep_ms)
-            if clock.ticks_diff(now, telemetry_at) >= 0:
-                told = await self._telemetry(sleep_ms)
-                telemetry_at = clock.ticks_add(now, self._telemetry_ms if told else AGAIN_MS)
-            edge = self._gateway.edge
-            if edge and edge.alarms and edge.alarms.changed != self._alarms_told:
-                await self._alarms(edge.alarms.changed, sleep_ms)
-            if self._latest_ms and clock.ticks_diff(now, latest_at) >= 0:
-                latest_at = clock.ticks_add(now, self._latest_ms)
-                await self._latest(sleep_ms)
-            if self._assets_ms and clock.ticks_diff(now, assets_at) >= 0:
-                told = await self._assets(sleep_ms)
-                assets_at = clock.ticks_add(now, max(self._assets_ms, LEAST_ASSETS_MS) if told else AGAIN_MS)
+            try:
+                await self._tell(now, sleep_ms)
+            except MemoryError:  # no room for a text now: polling goes on, and it is said a little later
+                await sleep_ms(AGAIN_MS)
+
+    async def _tell(self, now, sleep_ms):
+        """What is due."""
+        clock = self._clock
+        if self._homeassistant and self._discovered != self._gateway._stored:
+            await self._discover(self._gateway._stored, sleep_ms)
+        if clock.ticks_diff(now, self._telemetry_at) >= 0:
+            told = await self._telemetry(sleep_ms)
+            self._telemetry_at = clock.ticks_add(now, self._telemetry_ms if told else AGAIN_MS)
+        edge = self._gateway.edge
+        if edge and edge.alarms and edge.alarms.changed != self._alarms_told:
+            await self._alarms(edge.alarms.changed, sleep_ms)
+        if self._latest_ms and clock.ticks_diff(now, self._latest_at) >= 0:
+            self._latest_at = clock.ticks_add(now, self._latest_ms)
+            await self._latest(sleep_ms)
+        if self._assets_ms and clock.ticks_diff(now, self._assets_at) >= 0:
+            told = await self._assets(sleep_ms)
+            self._assets_at = clock.ticks_add(now, max(self._assets_ms, LEAST_ASSETS_MS) if told else AGAIN_MS)
 
     async def _say(self, topic, pieces, sleep_ms):
         """Make a text and leave it with the publisher; returns its length, 0 when the session has gone meanwhile."""
@@ -86,15 +92,15 @@ class Reports:
             vitals.forget()
         return True
 
-    async def _discover(self, sleep_ms):
+    async def _discover(self, stored, sleep_ms):
         from gateway import homeassistant, schema
 
         gateway = self._gateway
-        for line in schema.lines(self._discovered):
+        for line in schema.lines(stored):
             for topic, pieces in homeassistant.messages(line, gateway.box, gateway.base, self._homeassistant):
                 if not await self._say(topic, pieces, sleep_ms):
-                    self._discovered = None  # again with the next session
-                    return
+                    return  # again with the next session
+        self._discovered = stored
 
     async def _latest(self, sleep_ms):
         latest = self._gateway.latest

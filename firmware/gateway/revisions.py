@@ -6,7 +6,8 @@ halves changes at once. Without it the two files in the root folder count, as a 
 
 `now` holds one line: current, before, trial seconds (0: confirmed), state. A trial's first start writes "running"
 behind it; a start that finds it running knows that the trial ended in a power cut or a crash, and goes back. So
-settings that lock everybody out, or with which the box cannot even start, undo themselves.
+settings that lock everybody out, or with which the box cannot even start, undo themselves. The first configuration of
+a blank box has none to go back to: its state is "first", and the first start that succeeds with it confirms it.
 """
 
 import os
@@ -17,7 +18,14 @@ EDIT = FOLDER + "/edit"  # the candidate: ot.json, it.json
 CHANGES = EDIT + "/changes"  # a line for each change; without it there is no candidate
 HALVES = ("ot.json", "it.json")
 KEPT = 10
+FIRST = -1  # what `start` gives as trial of a first configuration
 _ABOUT = "about"
+_COSTS = "costs"
+# What a blank box has as candidate before somebody types a word.
+_BLANKS = (
+    '{"format": 1, "owner": "ot", "revision": 1, "buses": []}',
+    '{"format": 1, "owner": "it", "revision": 1, "place": {}, "mqtt": {"brokers": []}}',
+)
 
 
 class Now:
@@ -45,6 +53,20 @@ def folder(number):
     return "%s/%d" % (FOLDER, number) if number else ""
 
 
+def blank(path=None):
+    """True when a half of the configuration in folder `path` (of the one that counts) is missing or empty."""
+    if path is None:
+        path = folder(now().current)
+    for half in HALVES:
+        try:
+            with open(path + "/" + half if path else half, "rb") as file:
+                if file.read(32).strip() in (b"", b"{}", b"null"):
+                    return True
+        except OSError:
+            return True
+    return False
+
+
 def _put(state):
     with open(NOW + ".new", "w") as file:
         file.write("%d %d %d %s\n" % (state.current, state.before, state.trial_s, state.state))
@@ -52,7 +74,7 @@ def _put(state):
 
 
 def start():
-    """At power-on: (folder of the configuration to load, seconds of its trial or 0, line to print or "")."""
+    """At power-on: (folder of the configuration to load, seconds of its trial, 0 or FIRST, line to print or "")."""
     state = now()
     if state.state == "running":
         roll_back("the trial ended before it was confirmed")
@@ -62,6 +84,10 @@ def start():
         state.state = "running"
         _put(state)
         return folder(state.current), state.trial_s, ""
+    if state.state == "first":
+        state.state = "running"
+        _put(state)
+        return folder(state.current), FIRST, ""
     return folder(state.current), 0, ""
 
 
@@ -70,8 +96,9 @@ def on_trial():
     return now().state in ("trial", "running")
 
 
-def commit(author, when, trial_s):
+def commit(author, when, trial_s, costs=()):
     """The candidate becomes the current revision, on trial for `trial_s` seconds from the next start; its number.
+    Where there is none to go back to it is not on trial. costs: lines that are kept with it.
 
     Raises OSError when there is no room; then nothing has changed.
     """
@@ -85,11 +112,14 @@ def commit(author, when, trial_s):
         with open(target + "/" + _ABOUT, "w") as file:
             file.write("%s %s\n" % (author, when))
             _copy_changes(file)
+        with open(target + "/" + _COSTS, "w") as file:
+            for line in costs:
+                file.write(line + "\n")
     except OSError:
         remove(target)
         raise
     before = state.before if state.state in ("trial", "running") else state.current
-    _put(Now(number, before, trial_s, "trial"))
+    _put(Now(number, before, trial_s, "first" if blank(folder(before)) else "trial"))
     forget_candidate()
     return number
 
@@ -131,8 +161,17 @@ def numbers():
 
 def about(number):
     """Lines about a revision: who, when, what; empty when nothing is known."""
+    return _lines(folder(number) + "/" + _ABOUT)
+
+
+def costs(number):
+    """What revision `number` cost when it was committed, as lines; empty when nothing is known."""
+    return _lines(folder(number) + "/" + _COSTS)
+
+
+def _lines(path):
     try:
-        with open(folder(number) + "/" + _ABOUT) as file:
+        with open(path) as file:
             return [line.rstrip() for line in file]
     except OSError:
         return []
@@ -157,8 +196,15 @@ def edit(number=None):
         if not exists(path):
             os.mkdir(path)
     forget_candidate()
-    for half in HALVES:
-        copy(source + "/" + half if source else half, EDIT + "/" + half)
+    for half, text in zip(HALVES, _BLANKS):
+        try:
+            copy(source + "/" + half if source else half, EDIT + "/" + half)
+            empty = os.stat(EDIT + "/" + half)[6] < 8  # not even "format"
+        except OSError:
+            empty = True
+        if empty:
+            with open(EDIT + "/" + half, "w") as file:
+                file.write(text)
 
 
 def forget_candidate():
@@ -178,11 +224,7 @@ def note_change(line):
 
 def changes():
     """Lines of `note_change`."""
-    try:
-        with open(CHANGES) as file:
-            return [line.rstrip() for line in file]
-    except OSError:
-        return []
+    return _lines(CHANGES)
 
 
 def _copy_changes(file):

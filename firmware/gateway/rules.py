@@ -7,8 +7,9 @@ the only place where keys, ranges and defaults stand.
 A rule is a tuple; its first item names the kind:
   ("int", low, high)  ("number",)  ("text", max_chars)  ("name", max_chars)
   ("topic", max_chars)  ("one", allowed values)  ("list", rule, min, max)
-  ("map", {key: (rule, default)})  ("or_null", rule)  ("ipv4",)
-  ("lazy", key): the rule lies in gateway.edge_rules, which is loaded for it
+  ("map", {key: (rule, default)})  ("or_null", rule)  ("ipv4",)  ("ipv4", "/") also a network
+  ("type", allowed values), stringN besides  ("unit",)  ("raw",)  ("names",): of points, see lib/points/DESIGN.md
+  ("lazy", key): the rule lies in gateway.edge_rules or gateway.machine_rules, which is loaded for it
 """
 
 REQUIRED = object()
@@ -16,17 +17,30 @@ ABSENT = object()  # as a default: a key that is not given stays away
 
 _NAME_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 
+# Beside stringN, N bytes.
+_TYPES = (
+    "bool", "uint16", "int16", "uint32", "int32", "float32", "uint64", "int64", "float64", "bcd16", "bcd32",
+)  # fmt: skip
+
 _POINT = (
     "map",
     {
         "name": (("name", 32), REQUIRED),
         "fc": (("int", 1, 4), REQUIRED),
         "address": (("int", 0, 65535), REQUIRED),
-        "type": (("one", ("bool", "uint16", "int16", "uint32", "int32", "float32")), REQUIRED),
-        "order": (("one", ("ABCD", "CDAB")), "ABCD"),
+        "type": (("type", _TYPES), REQUIRED),
+        "order": (("one", ("ABCD", "CDAB", "BADC", "DCBA")), "ABCD"),
+        "bit": (("int", 0, 31), ABSENT),  # of a uint16 or uint32: the value is true or false
+        "bits": (("list", ("int", 0, 32), 2, 2), ABSENT),  # the lowest one and how many: the value is that number
         "scale": (("number",), 1),
         "offset": (("number",), 0),
-        "unit": (("text", 16), ""),
+        "scale_from": (("name", 32), ABSENT),  # a point that scales this one, in the same read
+        "scale_as": (("one", ("exponent", "decimals", "divisor")), ABSENT),  # x 10^s, / 10^s, / s
+        "na": (("list", ("raw",), 1, 4), ABSENT),  # raw values that mean: not available
+        "low": (("number",), ABSENT),  # below it a value is out of range
+        "high": (("number",), ABSENT),
+        "unit": (("unit",), ""),
+        "names": (("names",), ABSENT),  # {"0": "stop"}: of the numbers of an enumeration
         "period_ms": (("int", 20, 86400000), 1000),
         "priority": (("int", 0, 3), 1),  # 3: polled first when the bus has not time for all that is due
         "deadband": (("number",), ABSENT),  # recorded when moved by more; 0: when changed; see lib/edge
@@ -86,6 +100,8 @@ OT = (
         "aggregates": (("lazy", "aggregates"), ABSENT),
         "alarms": (("lazy", "alarms"), ABSENT),
         "anomaly": (("lazy", "anomaly"), ABSENT),
+        "machine": (("or_null", ("lazy", "machine")), None),  # gateway.machine_rules, lib/production
+        "attribution": (("one", (False, True)), False),  # whose fault it is: gateway.faults
     },
 )
 
@@ -120,6 +136,14 @@ _WIFI = (
 
 _ADDRESS = ("map", {key: (("ipv4",), REQUIRED) for key in ("ip", "netmask", "gateway", "dns")})
 
+_MODBUS_TCP = (
+    "map",
+    {
+        "port": (("int", 1, 65535), 502),
+        "allowed": (("list", ("ipv4", "/"), 1, 8), REQUIRED),  # who may read: addresses, or networks as 10.0.0.0/24
+    },
+)
+
 _TIME_SERVER = ("map", {"host": (("text", 64), REQUIRED), "port": (("int", 1, 65535), 123)})
 
 _NETWORK = (
@@ -150,6 +174,7 @@ IT = (
         "place": (_PLACE, REQUIRED),
         "network": (_NETWORK, {}),
         "time_servers": (("list", _TIME_SERVER, 0, 4), []),  # none: brokers with TLS are asked
+        "modbus_tcp": (("or_null", _MODBUS_TCP), None),  # the latest values for a SCADA; null: no server
         "mqtt": (
             (
                 "map",
@@ -203,6 +228,10 @@ def check(value, rule, path, errors):
 
 def opened(rule):
     """The rule behind a lazy one."""
+    if rule[1] == "machine":
+        from gateway import machine_rules
+
+        return machine_rules.MACHINE
     from gateway import edge_rules
 
     return edge_rules.TABLES[rule[1]]
@@ -218,8 +247,13 @@ def shown(value):
         return "an object"
     if isinstance(value, list):
         return "a list of %d" % len(value)
-    text = '"%s"' % value if isinstance(value, str) else str(value)
+    text = '"%s"' % _printable(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 40 else text[:36] + '..."'
+
+
+def _printable(text):
+    # An error is one line, whatever stands in the file.
+    return "".join([c if c >= " " else "?" for c in text[:40]])
 
 
 def _mistake(value, rule):
@@ -246,7 +280,21 @@ def _mistake(value, rule):
         if isinstance(value, str) and 0 < len(value) <= rule[1] and all(c in _NAME_CHARS for c in value):
             return None
         return "1..%d characters out of a-z 0-9 _ -" % rule[1]
+    if kind == "type" and value in rule[1]:
+        return None
+    if kind == "unit":
+        from gateway import units
+
+        return units.mistake(value)
+    if kind in ("type", "raw", "names"):
+        from gateway import config_points  # what few points have
+
+        return config_points.mistake(value, rule)
     if kind == "ipv4":
+        if len(rule) > 1 and isinstance(value, str) and "/" in value:
+            value, _, bits = value.partition("/")
+            if not (bits.isdigit() and int(bits) <= 32):
+                value = ""
         parts = value.split(".") if isinstance(value, str) else []
         if len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts):
             return None
@@ -272,9 +320,9 @@ def _check_map(value, keys, path, errors):
         if path:
             return value
     prefix = path + "." if path else ""
-    for key in sorted(value):
+    for key in sorted([str(key) for key in value]):  # MicroPython's reader takes keys that are no strings
         if key not in keys:
-            errors.append("%s%s: unknown key, allowed %s" % (prefix, key, ", ".join(sorted(keys))))
+            errors.append("%s%s: unknown key, allowed %s" % (prefix, _printable(key), ", ".join(sorted(keys))))
     filled = {}
     for key, (rule, default) in keys.items():
         if key in value:

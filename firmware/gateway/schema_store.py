@@ -12,6 +12,18 @@ from hashlib import sha256
 from gateway.schema import FOLDER, find, head, hex_of, intact, names_in
 
 MAX_SCHEMAS = 8
+USUAL_KEYS = 10  # of a point; one with more has a longer text
+
+
+def group_texts(plans, computed, more_than=0):
+    """Yield the canonical text of every group that has more points than that; the virtual ones (`computed`) last."""
+    for plan in plans:
+        for read in plan.reads:
+            if len(read.points) > more_than or any([len(point) > USUAL_KEYS for point in read.points]):
+                yield read_text(plan.line.name, read, read.points)
+    for read in computed:
+        if len(read.points) > more_than:
+            yield read_text("box", read, read.points)  # gateway.virtual.BUS
 
 
 def read_text(bus_name, read, points):
@@ -28,7 +40,7 @@ def group_text(bus_name, unit_name, unit_id, group, fc, address, count, period_m
     points: the group's point configurations. Keys stand in a fixed
     order (MicroPython's dicts have none), so equal configurations give equal bytes on every port.
     """
-    listed = ",".join(_point_text(point, point["address"] - address) for point in points)
+    listed = ",".join(point_text(point, point["address"] - address) for point in points)
     return (
         _pairs(
             ("group", group),
@@ -41,12 +53,12 @@ def group_text(bus_name, unit_name, unit_id, group, fc, address, count, period_m
             ("period_ms", period_ms),
         )
         + ',"points":[%s]' % listed
-        + _silence_text(points)
+        + silence_text(points)
     )
 
 
-def _silence_text(points):
-    # What silence means, where every point has a deadband: otherwise each sample is recorded.
+def silence_text(points):
+    """What `group_text` says about silence, where every point has a deadband: otherwise each sample is recorded."""
     for point in points:
         if "deadband" not in point and "deadband_percent" not in point:
             return ""
@@ -57,9 +69,10 @@ def _silence_text(points):
     return text_of(points)
 
 
-def _point_text(point, at):
+def point_text(point, at):
+    """What `group_text` says of one point."""
     # name, type and order need no escapes; this is done for every point at every start
-    return '{"name":"%s","at":%d,"type":"%s","order":"%s","scale":%s,"offset":%s,"unit":%s}' % (
+    return '{"name":"%s","at":%d,"type":"%s","order":"%s","scale":%s,"offset":%s,"unit":%s%s}' % (
         point["name"],
         at,
         point["type"],
@@ -67,7 +80,23 @@ def _point_text(point, at):
         json.dumps(point["scale"]),
         json.dumps(point["offset"]),
         json.dumps(point["unit"]),
+        _rare_text(point),
     )
+
+
+def _rare_text(point):
+    # What few points have, in this order.
+    text = ""
+    for key in ("bit", "bits", "scale_from", "scale_as", "na", "low", "high"):
+        if key in point:
+            text += ',"%s":%s' % (key, json.dumps(point[key]))
+        elif key == "scale_as" and "scale_from" in point:
+            text += ',"scale_as":"exponent"'
+    if "names" in point:
+        names = point["names"]
+        listed = ['"%s":%s' % (key, json.dumps(names[key])) for key in sorted(names, key=int)]
+        text += ',"names":{%s}' % ",".join(listed)
+    return text
 
 
 def _pairs(*pairs):

@@ -15,7 +15,6 @@ import sys
 from gateway import unload
 from modbus import ways
 from modbus.ask import Ask
-from modbus.bus import Bus
 from modbus.codes import NOT_ASKED, PAUSE_HOLD, PAUSE_SCAN
 from modbus.identity import Identify
 from modbus.scan import STATES, Search
@@ -156,16 +155,8 @@ async def identify(gateway, number, unit_id, sleep_ms):
     bus = gateway.buses[number]
     if not _may_ask(bus):
         return {}
-    line = bus.line
-    ask = Ask(lambda baud, serial_format: gateway.ports[number], gateway.clock, True)
-    between = Between(bus, gateway.clock, 200)
-    while bus.borrowed:
-        await sleep_ms(TELL_MS)
-    bus.borrowed = True
+    ask, between = await _borrow(gateway, number, 200, sleep_ms)
     try:
-        while not between.ask():
-            await sleep_ms(1)
-        ask.tune(line.baud, line.serial_format)
         asked = Identify(ask, unit_id)
         while not asked.done:
             while not between.ask():
@@ -183,9 +174,47 @@ async def identify(gateway, number, unit_id, sleep_ms):
     return asked.objects
 
 
+async def read(gateway, number, frame, sleep_ms, patience_ms=250):
+    """Send one read request to a unit of a polled bus, between polls: (outcome, bytes) with an outcome of modbus.ask.
+
+    The bytes are what came in: the ADU of a reply or exception if the outcome is ANSWER. OSError when the port failed.
+    """
+    bus = gateway.buses[number]
+    ask, between = await _borrow(gateway, number, patience_ms, sleep_ms)
+    try:
+        ask.start(frame, patience_ms)
+        while not ask.done:
+            await sleep_ms(ask.step() // 1000)
+        while ask.gap_left_us() > 0:
+            await sleep_ms(1)
+    finally:
+        between.done()
+        bus.borrowed = False
+    return ask.outcome, bytes(ask.buf[max(0, ask.at) : ask.n])
+
+
+async def _borrow(gateway, number, patience_ms, sleep_ms):
+    """(Ask, Between) of a bus that is ours for one question; `borrowed` and Between are to be given back."""
+    bus = gateway.buses[number]
+    ask = Ask(lambda baud, serial_format: gateway.ports[number], gateway.clock, True)
+    between = Between(bus, gateway.clock, patience_ms)
+    while bus.borrowed:
+        await sleep_ms(TELL_MS)
+    bus.borrowed = True
+    try:
+        while not between.ask():
+            await sleep_ms(1)
+        ask.tune(bus.line.baud, bus.line.serial_format)
+    except BaseException:  # also when this task is cancelled
+        between.done()
+        bus.borrowed = False
+        raise
+    return ask, between
+
+
 def _may_ask(bus):
     """False for a bus in mode listen (modbus.listenbus): the box never sends on it."""
-    return isinstance(bus, Bus)
+    return not hasattr(bus, "learned")
 
 
 def forget():

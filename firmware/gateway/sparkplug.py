@@ -10,16 +10,16 @@ import json
 from flashlog.records import EVENT, SAMPLE, TIME_MARK, Block
 from gateway import schema as schemas
 from gateway import sparkplug_births as births
-from gateway.clock import uptime_ms
 from gateway.errors import ConfigError
-from gateway.layouts import layouts_of
+from gateway.sparkplug_lives import BEAR, BURY, PASS, Lives
+from gateway.sparkplug_times import UNKNOWN, Times
+from modbus.codes import GOOD, UNIT_SILENT
 from uplink import sparkplug as spb
 from uplink.points import byte_at, load_words
 from uplink.sparkplug import METRIC_BYTES, PayloadWriter
 
 PAYLOAD_BYTES = births.PAYLOAD_BYTES
 DATA_BYTES = 1400  # where a data message is split
-LIVE_MS = 15000  # older records are told as historical
 METRICS_PER_STEP = 4
 REBIRTH_MS = 2000  # least time between two that were asked for
 
@@ -47,8 +47,7 @@ class SparkplugPublisher:
         self._log = log
         self._session = session
         self._clock = clock
-        self._uptime = uptime
-        self._boot = boot
+        self._times = Times(log, clock, uptime, boot)
         self._base = base
         self._group, self._node, self._host = names
         self._writer = PayloadWriter(PAYLOAD_BYTES)
@@ -62,22 +61,21 @@ class SparkplugPublisher:
         self._seq = 0
         self._schema = None  # of this boot
         self._born = None  # schema of the births that stand
-        self._shape = None  # schema that the next three are of
+        self._shape = None  # schema that the next four are of
         self._host_time = -1
         self._host_online = not self._host
         self._birth_wanted = False
         self._birth_at = clock.ticks_ms()
-        self._units = {}  # group: unit name
+        self._units = {}  # group: (unit name, unit id)
         self._layouts = {}
         self._last = {}  # group: (time, quality, data) of its newest sample
+        self._lives = Lives(self._units)
         self._work = None  # generator of messages
         self._message = None  # (topic, payload, position, number) that waits for room
         self._in_flight = []  # (token, position or None, number) of each message
         self._acked = None
         self._next = 0  # records below this number are safe, or on their way in this session
         self._safe = 0  # records below this number are safe
-        self._zero = None  # UTC of uptime zero of this boot
-        self._marks = (None, None)  # (another boot, its UTC of uptime zero)
         self._rows = self._row = None
         session.on_ack = self._on_ack
         session.on_message = self._on_message
@@ -112,7 +110,7 @@ class SparkplugPublisher:
             if self._message is self:
                 self._work = self._message = None
             return True
-        if not self._host_online or not self._knows_time():
+        if not self._host_online or not self._times.known():
             return False
         if self._birth_wanted and self._may_be_born():
             self._birth_wanted = False
@@ -147,7 +145,7 @@ class SparkplugPublisher:
         self._born = None
         self._bd_seq = (self._bd_seq + 1) & 255
         writer = PayloadWriter(64)
-        writer.begin(self._now() if self._knows_time() else None)
+        writer.begin(self._times.now() if self._times.known() else None)
         births.put_bd_seq(writer, None, self._bd_seq)
         return self._topic("NDEATH", None), bytes(writer.finish(None))
 
@@ -187,25 +185,6 @@ class SparkplugPublisher:
         self._in_flight.append((self._session.publish(topic, payload), position, number))
         return True
 
-    # Time
-
-    def _knows_time(self):
-        if self._zero is None:
-            utc_ms = self._clock.utc_ms()
-            if utc_ms is not None:
-                self._uptime.update()
-                self._zero = spb.split(utc_ms - self._uptime.ms())
-        return self._zero is not None
-
-    def _now(self):
-        ticks = self._uptime.update()
-        return spb.later(self._zero, self._uptime.era, ticks)
-
-    def _is_live(self, boot, era, ticks):
-        if boot != self._boot or self._uptime.era - era > 1:
-            return False
-        return (self._uptime.era - era << 30) + self._uptime.update() - ticks < LIVE_MS
-
     # Births
 
     def _may_be_born(self):
@@ -214,41 +193,55 @@ class SparkplugPublisher:
         return self._clock.ticks_diff(self._clock.ticks_ms(), self._birth_at) >= REBIRTH_MS
 
     def _bear(self, schema):
-        """NBIRTH, then one DBIRTH for each unit of that schema; the sequence starts again at 0."""
+        """NBIRTH, then one DBIRTH for each unit of that schema that is not silent; the sequence starts again at 0."""
         if schema != self._shape:
             self._shape = schema
             self._last = {}
-            self._layouts = layouts_of(schemas.lines(schema))
+            self._layouts = births.layouts_of(schemas.lines(schema))
             self._units = births.units_of(schemas.lines(schema))
+            self._lives = Lives(self._units)
         self._seq = 0
         self._birth_at = self._clock.ticks_ms()
         self._born = schema
         self.births += 1
         writer = self._writer
-        now = self._now()
+        now = self._times.now()
         writer.begin(now)
         births.put_node(writer, now, self._bd_seq)
         yield self._finish("NBIRTH", None)
-        told = []
+        told = set(self._lives.dead)
         for group in sorted(self._units):
-            unit = self._units[group]
-            if unit in told:
-                continue
-            told.append(unit)
-            now = self._now()
-            writer.begin(now)
-            for _ in births.put_device(writer, now, unit, lambda: schemas.lines(schema), self._last, self._read_word):
-                yield None
-            yield self._finish("DBIRTH", unit)
+            unit = self._units[group][0]
+            if unit not in told:
+                told.add(unit)
+                for message in self._bear_device(unit):
+                    yield message
+
+    def _bear_device(self, unit):
+        now = self._times.now()
+        self._writer.begin(now)
+        lines = schemas.lines
+        for _ in births.put_device(self._writer, now, unit, lambda: lines(self._shape), self._last, self._read):
+            yield None
+        yield self._finish("DBIRTH", unit)
+
+    def _bury(self, unit, position=None, number=None):
+        self._writer.begin(self._times.now())
+        return self._finish("DDEATH", unit, position, number)  # seq and time are all that it says
 
     def _finish(self, kind, device, position=None, number=None):
         payload = self._writer.finish(self._seq)
         self._seq = (self._seq + 1) & 255
         return self._topic(kind, device), payload, position, number
 
-    def _read_word(self, data, point):
-        load_words(data, self._place, 1, byte_at(point), point & 0xFF, self._word)
-        return self._word
+    def _read(self, data, point):
+        # (value, quality) of a point of a layout in a good sample
+        if isinstance(point, int):
+            load_words(data, self._place, 1, byte_at(point), point & 0xFF, self._word)
+            return self._word, GOOD
+        from gateway import sparkplug_points as special
+
+        return special.value_of(point, data)
 
     # Records
 
@@ -262,12 +255,13 @@ class SparkplugPublisher:
         block = self._block
         kind, name, quality, era, ticks, data = self._row
         if kind == TIME_MARK:
-            self._mark(block.boot, era, ticks, data)
+            self._times.mark(block.boot, era, ticks, data)
             self._pass()
             return True
-        time = self._time_of(block.boot, era, ticks)
-        if time is self:
-            self._work = self._look_ahead(block.boot)
+        time = self._times.of(block.boot, era, ticks)
+        if time == UNKNOWN:
+            self._work = self._times.look_ahead(block.boot, block)
+            self._rows = None
             return True
         if kind == SAMPLE and block.schema != self._born and time:
             self._work = self._bear(block.schema)  # what the births that stand do not name
@@ -276,9 +270,9 @@ class SparkplugPublisher:
             self.skipped += 1
             self._pass()
         elif kind == EVENT:
-            self._work = self._event(time, not self._is_live(block.boot, era, ticks), name, data)
+            self._work = self._event(time, not self._times.is_live(block.boot, era, ticks), name, data)
         elif name in self._layouts:
-            self._work = self._sample(time, not self._is_live(block.boot, era, ticks), name, quality, data)
+            self._work = self._sample(time, not self._times.is_live(block.boot, era, ticks), name, quality, data)
         else:
             self.skipped += 1
             self._pass()
@@ -324,69 +318,43 @@ class SparkplugPublisher:
 
     def _sample(self, time, historical, group, quality, data):
         data = None if quality else bytes(data)
+        unit = self._units[group][0]
         if not historical:
             self._last[group] = (time, quality, data)
-        unit = self._units[group]
+        what = self._lives.read(group, quality, historical)
+        if what == PASS:
+            self._pass()
+            return
+        if what == BURY:
+            position, number = self._advance()
+            yield self._bury(unit, position, number)
+            return
+        if what == BEAR:
+            for message in self._bear_device(unit):
+                yield message
         writer = self._writer
-        writer.begin(self._now())
-        properties = births.quality_properties(quality) if quality else None
+        writer.begin(self._times.now())
+        bad = births.quality_properties(quality) if quality else None
         for index, point in enumerate(self._layouts[group]):
-            if index and not (writer.metrics * METRIC_BYTES < DATA_BYTES and writer.fits(METRIC_BYTES)):
+            if index and not (writer.metrics * METRIC_BYTES < DATA_BYTES and writer.fits(births.metric_bytes(point))):
                 yield self._finish("DDATA", unit)
-                writer.begin(self._now())
+                writer.begin(self._times.now())
             elif index and not index % METRICS_PER_STEP:
                 yield None
-            word = None if quality else self._read_word(data, point)
-            writer.metric(
-                None, births.alias_of(group, index), time, spb.DATATYPES[point & 7], word, historical, properties
-            )
+            word, good = (None, quality) if quality else self._read(data, point)
+            properties = bad if good == quality else births.quality_properties(good)
+            kind = births.datatype_of(point)
+            writer.metric(None, births.alias_of(group, index), time, kind, word, historical, properties)
         position, number = self._advance()
         yield self._finish("DDATA", unit, position, number)
 
     def _event(self, time, historical, code, what):
-        self._writer.begin(self._now())
+        self._writer.begin(self._times.now())
         text = json.dumps([code] + list(what))
         self._writer.metric(None, births.EVENT_ALIAS, time, spb.STRING, text, historical)
         position, number = self._advance()
         yield self._finish("NDATA", None, position, number)
-
-    # UTC of records
-
-    def _time_of(self, boot, era, ticks):
-        """As of `split`; None: that boot never learned it; self: to be looked for."""
-        if boot == self._boot:
-            return spb.later(self._zero, era, ticks)
-        if boot != self._marks[0]:
-            return self
-        return self._marks[1] and spb.later(self._marks[1], era, ticks)
-
-    def _mark(self, boot, era, ticks, utc_ms):
-        zero = spb.split(utc_ms - uptime_ms(era, ticks))
-        if boot == self._boot:
-            self._zero = zero
-        else:
-            self._marks = (boot, zero)
-
-    def _look_ahead(self, boot):
-        """Find the first time mark of an older boot, then read again from where we are."""
-        zero = None
-        block = self._block
-        rows = iter(block)
-        while zero is None and block.boot == boot:
-            for kind, _, _, era, ticks, data in rows:
-                if kind == TIME_MARK:
-                    zero = spb.split(data - uptime_ms(era, ticks))
-                    break
-            else:
-                yield None
-                payload = self._log.read()
-                if payload is None:
-                    break
-                try:
-                    block = Block(payload)
-                except ValueError:
-                    break
-                rows = iter(block)
-        self._marks = (boot, zero)
-        self._log.rewind()
-        self._rows = None
+        if code == UNIT_SILENT and not historical:
+            for unit in self._lives.silent(what[0]):
+                self._lives.bury(unit)
+                yield self._bury(unit)

@@ -23,6 +23,10 @@ def wanted(ot):
         from gateway import edge_groups  # only where it is configured
 
         found += edge_groups.groups(ot)
+    if ot.get("machine"):
+        from production import layout  # only where it is configured
+
+        found += [(name, ot["machine"]["checkpoint_s"] * 1000, points) for name, points in layout.groups(point)]
     return found
 
 

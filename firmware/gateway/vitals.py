@@ -5,6 +5,7 @@ Loaded for each round and forgotten, unless rounds come more often than every KE
 
 import gc
 import json
+import os
 
 from gateway import unload
 from gateway.telemetry import FIRMWARE, half
@@ -12,8 +13,10 @@ from gateway.telemetry import FIRMWARE, half
 KEEP_MS = 30000
 # Payload bytes in one telemetry period, whatever is connected: the box, then as many units as fit, in turn.
 BUDGET_BYTES = 3328
-BOX_BYTES = 2816  # longest possible text of the box, with two buses
+BOX_BYTES = 2880  # longest possible text of the box, with two buses
 UNIT_BYTES = 448  # of one unit
+_AUDIT = "config/audit"
+_HEAD_BYTES = 16
 MAX_SILENT = 4  # names of silent units that a bus lists; beyond that it counts
 
 
@@ -37,13 +40,28 @@ async def tell(gateway, turn, sleep_ms, say):
     return turn
 
 
+def _audit_head():
+    """The digits at the end of the console's record of logins and changes (console.audit_chain), "" for none: who
+    keeps what was published sees when somebody who has the box's key has written the record anew."""
+    try:
+        with open(_AUDIT, "rb") as file:
+            file.seek(max(0, os.stat(_AUDIT)[6] - _HEAD_BYTES - 1))
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return ""
+    whole = len(head) == _HEAD_BYTES and all([byte in b"0123456789abcdef" for byte in head])
+    return str(head, "ascii") if whole else ""
+
+
 def report(gateway):
     """The text about the box, as a generator of its pieces: each takes a few ms, between them others can run.
 
     gateway: the app's Gateway."""
     utc_ms = gateway.clock.utc_ms()
     free = gc.mem_free()
-    yield '{"format":1,"boot":%d,"reset":"%s","firmware":"%s","ot":%s,"it":%s,' % (
+    head = _audit_head()
+    yield '{"format":1,' + ('"audit":"%s",' % head if head else "")
+    yield '"boot":%d,"reset":"%s","firmware":"%s","ot":%s,"it":%s,' % (
         gateway.boot,
         gateway.reset_cause,
         FIRMWARE,
@@ -94,6 +112,20 @@ def report(gateway):
             ("strays", session.strays),
         )
     )
+    yield ',"net":{"signal_dbm":%s}' % json.dumps(gateway.link and gateway.link.signal_dbm())
+    reader = gateway.reader
+    if gateway.scada:
+        yield (
+            ","
+            + _part(
+                "modbus_tcp",
+                ("connects", reader.connects),
+                ("requests", reader.requests),
+                ("exceptions", reader.exceptions),
+                ("refused", reader.refused),
+                ("cut", reader.cut),
+            )
+        )
     yield ',"suppressed":%d}' % gateway.edge.suppressed if gateway.edge else "}"
 
 

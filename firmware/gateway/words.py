@@ -17,6 +17,10 @@ ALARM_CLEARED = 21  # (the same)
 ALARM_ACKNOWLEDGED = 22  # (text: name)
 ALARM_EVENTS_HELD = 23  # (events of alarms in the last minute that were not recorded, 0)
 ANOMALY_LEARNED = 24  # (text: name of the watch)
+MACHINE_STATE = 30  # (state: production.oee.STATES; cause: what the machine's code says, of unknown: 2 device ...)
+COUNTER_SET = 31  # (0 cycles, 1 good, 2 rejects; what it showed before)
+FAULT_BEGINS = 32  # (cause << 16 | reason << 8 | subject, see gateway.faults; confidence in percent)
+FAULT_ENDS = 33  # (the same, duration in s)
 
 
 def glossary():

@@ -128,6 +128,14 @@ class Stack:
         """A Datagram for a numeric IPv4 address. Raises OSError."""
         return Datagram(numeric(host), port)
 
+    def listen(self, port):
+        """A Listener on all addresses of this board. Raises OSError."""
+        if not self.link:
+            raise OSError(errno.ENODEV)
+        from ports.listening import Listener  # only where it is configured
+
+        return Listener(port)
+
     @staticmethod
     def dns_servers():
         """The name server that DHCP or the configuration gave: a list of (address, port)."""

@@ -87,6 +87,16 @@ class Wifi:
         status = self._nic.status()
         return status < 0 or 200 <= status < 1000
 
+    def networks(self):
+        """Access points in reach, strongest first: [(name, dBm, is open)]. Holds everything for about 3 s."""
+        from ports.wifi_scan import scan
+
+        return scan(self._nic)
+
+    def address(self):
+        """(address, netmask, gateway, name server)."""
+        return self._nic.ifconfig()
+
     def signal_dbm(self):
         """Strength of the access point's signal, or None."""
         if not self._nic.isconnected():

@@ -16,6 +16,10 @@ class Wired:
         set_address(nic, address)
         self.up = nic.isconnected
 
+    def address(self):
+        """(address, netmask, gateway, name server)."""
+        return self._nic.ifconfig()
+
     @staticmethod
     def signal_dbm():
         """None: there is no signal strength on a cable."""

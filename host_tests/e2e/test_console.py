@@ -12,56 +12,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pytest
-from virtual_box import VirtualBox
+from console_box import END, ConsoleBox
 
 from fieldgate.broker import Broker
-
-END = re.compile(r"(?:^|\n)(OK|ERR \d+ [^\r\n]*)\r\n> $")
-
-
-class ConsoleBox(VirtualBox):
-    """A virtual box whose standard input and output are a terminal of 24 x 80."""
-
-    terminal: pexpect.spawn
-
-    def start_firmware(self) -> None:
-        if not (self.box / "ot.json").exists():
-            self.write_configuration()
-        # A chip that is reset starts again; the virtual board asks for that with status 6.
-        again = 'while "$@"; [ $? -eq 6 ]; do :; done'
-        self.terminal = pexpect.spawn(
-            "sh", ["-c", again, "sh", *self.command()], cwd=str(self.box), env=self.environment(), timeout=30,
-            encoding="latin-1", dimensions=(24, 80),
-        )  # fmt: skip
-        self.log.touch()
-        self.terminal.logfile_read = self.log.open("a", buffering=1)
-        self.terminal.delaybeforesend = None
-        self.terminal.expect("records to publish")
-        self.knock()
-
-    def knock(self) -> None:
-        """Enter, as a technician does first; what the start prints is out by then, so that it meets no answer."""
-        self.terminal.expect(r"uplink: [^\r\n]* connected\r\n")
-        self.terminal.send("\r")
-        self.terminal.expect(r"\r\n> $")
-
-    def type(self, line: str, end: str = "\r", seconds: float = 30) -> str:
-        """The answer to a line, without the line itself and the prompt."""
-        self.terminal.send(line)
-        self.terminal.send(end)
-        self.terminal.expect(END, timeout=seconds)
-        text = str(self.terminal.before) + str(self.terminal.match.group(0))
-        text = text.replace("\r", "").removesuffix("> ")
-        _, echo, answer = text.rpartition(line + "\n")  # what the gateway prints may stand before the line
-        return answer if echo else text.partition("\n")[2]
-
-    def pull_the_plug(self) -> None:
-        self.terminal.kill(9)
-        self.terminal.wait()
-        self.terminal.close()
 
 
 @pytest.fixture
@@ -83,13 +40,95 @@ def test_looking(box: ConsoleBox) -> None:
     assert re.search(r"meter\.voltage +2\d\d", box.type("watch meter.voltage 2"))
     assert "box fg-0001" in box.type("about")
     assert "ERR 1 unknown verb frob: type help" in box.type("frob")
-    assert "ERR 1 s may be scan set show status" in box.type("s")
+    assert "ERR 1 s may be scan set setup show status" in box.type("s")
     assert "example: commit 2" in box.type("commit ?")
     box.fault("dead_unit", unit=1)
     box.wait(lambda: "!! unit meter (1): silent" in box.type("status"), "the silent unit is shown")
-    assert "meter: no answer, the others are fine: check its power" in box.type("bus").replace("\n  ", " ")
     box.clear()
     assert box.balance().ok
+
+
+def test_parts_are_tried_and_explained(box: ConsoleBox) -> None:
+    box.wait_samples(20)
+    assert "network: up, the host's" in box.type("net")
+    assert "ERR 6 this box uses no Wi-Fi" in box.type("wifi scan")
+    state = box.type("mqtt")
+    assert "connected" in state and "topics below acme/lyon" in state and "1 connects, 0 failures" in state
+    milliseconds = re.search(r"the broker answers within (\d+) ms", box.type("mqtt test"))
+    assert milliseconds, "no round trip"
+    print(f"REPORT: console `mqtt test`: the broker answers within {milliseconds.group(1)} ms")
+    tried = box.type("test")
+    for part in ("flash: written and read back", "network: up", "broker: answers within", "clock: set", "no loopback"):
+        assert part in tried, tried
+    assert "5 blinks: records were lost" in box.type("led")
+    frames = box.type("bus line1 frames 4")
+    assert frames.count("  > ") == 4 and frames.count("  < ") == 4 and "good" in frames, frames
+    box.fault("dead_unit", unit=1)
+    bad = box.type("bus frames 1 bad")
+    assert re.search(r"meter \(1\): \d+ input registers from \d+: timeout", bad) and "  < nothing" in bad, bad
+    box.wait(lambda: "silent" in box.type("status"), "the silent unit is shown")
+    hint = box.type("bus").replace("\n  ", " ")
+    assert re.search(r"meter: no answer since \d\d:\d\d:\d\d, \d+ tries; others fine: check its power", hint), hint
+    assert len(box.type("status")) < 400
+    box.clear()
+    assert box.balance().ok
+
+
+def test_an_incident_is_one_timeline(box: ConsoleBox) -> None:
+    box.wait_samples(10)
+    box.fault("dead_unit", unit=1)
+    box.wait(lambda: "unit meter (1): silent" in box.type("status"), "the silent unit is shown")
+    box.type("logout")  # goes to the record
+    box.broker.stop()
+    box.wait(lambda: "!! broker" in box.type("status"), "the broker is gone")
+    box.clear()
+    box.wait(lambda: "unit meter (1): silent" not in box.type("status"), "the unit is back", 90)
+    said = box.type("incident 10", seconds=60)
+    lines = [line for line in said.splitlines() if re.match(r"\d\d:\d\d:\d\d ", line)]
+    order = [line[:8] for line in lines]
+    assert order == sorted(order) and len(lines) >= 5, said
+    told = ["box     boot", "network broker_up", "unit_silent: meter (1)", "broker_down", "unit_back: meter (1)"]
+    at = [next((i for i, line in enumerate(lines) if word in line), -1) for word in told]
+    assert -1 not in at and at == sorted(at), said
+    assert any("bus     meter: timeout" in line for line in lines), said
+    assert any("audit   console logout" in line for line in lines), said
+    written = (box.box / "incident.txt").read_text().splitlines()
+    assert "acme/lyon" in written[0] and len(written) == 1 + len(lines)
+    assert "ERR 2 minutes: found 0, allowed 1..1440" in box.type("incident 0")
+
+
+def test_programs_read_json(box: ConsoleBox) -> None:
+    box.wait_samples(20)
+
+    def read(line: str) -> Any:
+        answer = box.type(line)
+        assert answer.endswith("OK\n"), answer
+        return json.loads(answer.removesuffix("OK\n"))
+
+    assert read("status --json")["ok"] is True
+    units = {unit["name"]: unit for unit in read("bus --json")[0]["units"]}
+    assert units["meter"]["state"] == "ok" and units["plc"]["requests"] > 3 and units["plc"]["timeouts"] == 0
+    assert read("about --json")["box"] == "fg-0001" and read("log --json")["dropped"] == 0
+    assert read("show line1.meter.voltage --json") == box.ot["buses"][0]["units"][0]["points"][0]
+    assert "ERR 2 watch has no --json; these have: about audit" in box.type("watch --json")
+    assert "ERR 4 no candidate" in box.type("check --json")
+    box.type("set mqtt.user somebody")
+    box.type("set mqtt.password not-for-everybody")
+    assert read("show mqtt --json")["password"] == "********"
+    checked = read("check --json")
+    assert checked["errors"] == [] and any("MB a day to the broker" in line for line in checked["costs"])
+    assert "not-for-everybody" not in box.type("diff") + box.type("diff --json")
+    assert "OK" in box.type("discard")
+
+
+def test_a_change_shows_what_it_costs(box: ConsoleBox) -> None:
+    box.type("set line1.meter.voltage.period_ms 100")
+    effect = box.type("diff")
+    assert re.search(r"then: line1: .* use [\d.]+ % of the bus", effect), effect
+    assert "MB a day to the broker" in effect and "years of wear" in effect, effect
+    checked = box.type("check")
+    assert re.search(r"memory: columns \d+ KB; \d+ KB are free now", checked.replace("\n  ", " ")), checked
+    box.type("discard")
 
 
 def test_editing_keys_on_a_terminal(box: ConsoleBox) -> None:
@@ -140,6 +179,11 @@ def test_a_change_is_tried_and_kept(box: ConsoleBox) -> None:
     assert "revision 1 is kept" in box.type("confirm")
     assert "trial" not in box.type("status")
     assert "line1.meter.voltage.period_ms 250" in box.type("show line1.meter.voltage")
+    box.type("set line1.meter.voltage.period_ms 500")
+    effect = box.type("diff")
+    shares = [float(share) for share in re.findall(r"(?:now|then):  ?line1: .* use ([\d.]+) % of the bus", effect)]
+    assert len(shares) == 2 and shares[0] > shares[1], effect
+    box.type("discard")
     box.pull_the_plug()
     box.start_firmware()
     assert "configuration 1\n" in box.type("about")
@@ -151,7 +195,8 @@ def test_a_change_is_tried_and_kept(box: ConsoleBox) -> None:
 
 def test_a_change_that_was_not_confirmed_is_gone_after_a_power_cut(box: ConsoleBox) -> None:
     box.type("set line1.meter.unit_id 77")  # nobody has this address
-    box.type("commit")
+    box.type("commit 1")
+    assert (box.box / "config" / "now").read_text() == "1 0 60 trial\n"  # after a minute: test_console_trial.py
     box.terminal.expect("records to publish")
     box.knock()
     box.wait(lambda: "unit meter (77): silent" in box.type("status"), "the wrong address shows")
@@ -160,16 +205,6 @@ def test_a_change_that_was_not_confirmed_is_gone_after_a_power_cut(box: ConsoleB
     assert "config: not confirmed, revision 0 is back" in box.said()
     box.wait_samples(30)
     assert "4 of 4 units answer" in box.type("status")
-
-
-def test_a_change_that_nobody_confirms_goes_back_by_itself(box: ConsoleBox) -> None:
-    box.type("set mqtt.brokers.0.port 9")  # the broker has moved, or so somebody thought
-    box.type("commit 1")
-    box.terminal.expect("records to publish")
-    box.terminal.expect("not confirmed, the configuration before is back", timeout=120)
-    box.terminal.expect("records to publish", timeout=60)
-    box.wait_samples(30)
-    assert box.balance(settle_s=60).ok
 
 
 def test_a_change_the_box_cannot_start_with_goes_back_at_once(box: ConsoleBox) -> None:
@@ -185,7 +220,7 @@ def test_roles(box: ConsoleBox) -> None:
     def say(line: str, *answers: str) -> str:
         box.terminal.send(line + "\r")
         for answer in answers:
-            box.terminal.expect(r"(password|again): $")
+            box.terminal.expect(r"(password|again)( of \w+)?: $")
             box.terminal.send(answer + "\r")
         box.terminal.expect(END)
         return str(box.terminal.match.group(1))
@@ -204,6 +239,17 @@ def test_roles(box: ConsoleBox) -> None:
     assert "long" not in text and len(text.split()) == 4
     assert "long enough" not in box.said()
     assert "the chain is whole" in box.type("audit verify")
+    # What concerns both halves asks for both passwords.
+    assert say("password it", "also long enough", "also long enough") == "OK"
+    assert say("login it", "also long enough") == "OK" and say("set place.site lyons") == "OK"
+    assert say("login ot", "long enough") == "OK"
+    assert "ERR 3 wrong password" in say("commit", "long enough")
+    assert say("discard") == "OK"
+    # A locked console shows nothing to who has not logged in.
+    assert say("lock") == "OK"
+    assert "ERR 3 the console is locked" in say("status")
+    assert say("login ot", "long enough") == "OK" and say("status") == "OK"
+    assert say("lock off") == "OK" and say("logout") == "OK" and say("status") == "OK"
     lines = (box.box / "config" / "audit").read_text().replace("refused login", "login", 1)
     (box.box / "config" / "audit").write_text(lines)
     assert "ERR 4 line" in box.type("audit verify")

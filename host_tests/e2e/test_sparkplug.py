@@ -14,14 +14,15 @@ import paho.mqtt.client as mqtt
 import pytest
 from fault_proxy import FaultProxy
 from paho.mqtt.enums import CallbackAPIVersion
-from pysparkplug import DataType, DBirth, DData, Metric, NBirth, NCmd, NData, NDeath
+from pysparkplug import DataType, DBirth, DData, DDeath, Metric, NBirth, NCmd, NData, NDeath
 from virtual_box import VirtualBox
 
 from fieldgate.broker import HOST, Broker
 from fieldgate.demo.result import served_record
 
 NODE = "spBv1.0/lyon/{}/fg-0001"
-READERS = {"NBIRTH": NBirth, "DBIRTH": DBirth, "NDATA": NData, "DDATA": DData, "NDEATH": NDeath}
+READERS = {"NBIRTH": NBirth, "DBIRTH": DBirth, "NDATA": NData, "DDATA": DData, "DDEATH": DDeath,
+           "NDEATH": NDeath}  # fmt: skip
 
 
 class Host:
@@ -150,6 +151,32 @@ def test_a_node_over_cut_connections(box: VirtualBox) -> None:
             assert wanted and got[: len(wanted)] == wanted, point["name"]
             checked += len(wanted)
     print(f"REPORT: Sparkplug through a real broker, 6 cuts and an outage: {checked} values equal, 0 lost")
+
+
+def test_a_silent_unit_dies_and_is_born_again(box: VirtualBox) -> None:
+    host = Host(box.broker.port)
+
+    def lives(device: str) -> list[str]:
+        return [kind for kind, name, _ in list(host.got) if name == device]
+
+    try:
+        box.start_plant()
+        box.start_firmware()
+        box.wait(lambda: lives("climate").count("DDATA") > 3, "values of the sensor")
+        box.fault("dead_unit", unit=2)
+        box.wait(lambda: "DDEATH" in lives("climate"), "its death")
+        held = len(lives("climate"))
+        others = len(lives("meter"))
+        box.wait(lambda: len(lives("meter")) > others + 10, "the others go on")
+        assert len(lives("climate")) == held
+        box.clear()
+        box.wait(lambda: lives("climate").count("DBIRTH") == 2, "it is born again", 60)
+        box.wait(lambda: lives("climate")[-1] == "DDATA", "and speaks")
+    finally:
+        host.close()
+    assert host.problems() == []
+    assert lives("climate")[held - 1 : held + 2] == ["DDEATH", "DBIRTH", "DDATA"]
+    assert "DDEATH" not in lives("meter") + lives("drive") + lives("plc")
 
 
 def test_the_primary_host_decides(box: VirtualBox) -> None:

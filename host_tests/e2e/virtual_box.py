@@ -70,6 +70,7 @@ class VirtualBox:
                 child.stop()
         if self.consumer is not None:
             self.consumer.stop()
+        print(f"firmware, at its end:\n{self.said()[-3000:]}")  # pytest shows it with a failure
 
     # Starting and stopping
 

@@ -90,8 +90,13 @@ class FakeUART:
         FakeUART.last = None
 
 
+class ChipReset(BaseException):
+    """machine.reset() was called."""
+
+
 class FakeTimer:
     ONE_SHOT = 0
+    PERIODIC = 1
     last = None
 
     def __init__(self, number):
@@ -105,6 +110,7 @@ class FakeTimer:
     def init(self, mode, period, callback, tick_hz=1000, hard=False):
         if hard and FakeUART.port == "esp32":
             raise ValueError("hard Timers are not implemented")
+        self._again = (mode, period, callback, tick_hz)
         self.due_us = FakePin.clock.ticks_add(FakePin.clock.ticks_us(), period * 1000000 // tick_hz)
         self.callback = callback
 
@@ -115,6 +121,8 @@ class FakeTimer:
         """Run the callback if it is due, as the interrupt does."""
         if self.callback and FakePin.clock.ticks_diff(FakePin.clock.ticks_us(), self.due_us) >= 0:
             callback, self.callback = self.callback, None
+            if self._again[0] == self.PERIODIC:
+                self.init(*self._again)
             callback(self)
 
 
@@ -194,8 +202,13 @@ class FakeWLAN:
         entry = self.world.get(name)
         return bool(entry and entry[0] == key and FakePin.clock.ticks_diff(FakePin.clock.ticks_ms(), began) >= entry[1])
 
-    def ifconfig(self, address):
-        self.address = address
+    def ifconfig(self, address=None):
+        self.address = address or self.address
+        return self.address
+
+    def scan(self):
+        near = [(b"plant", b"", 1, -70, 4, 0), (b"plant", b"", 6, -50, 4, 0), (b"guests", b"", 1, -60, 0, 0)]
+        return near + [(b"", b"", 1, -30, 4, 1), (b"\xff\xfe", b"", 1, -40, 4, 0)]
 
 
 class FakeNic:
@@ -224,6 +237,7 @@ class FakeSocket:
     """A socket of lwIP: connecting takes a while, and how it ends stands in `fate`: "open", "refused" or "slow"."""
 
     fate = "open"
+    taken = (80,)  # ports that are in use
 
     def __init__(self, family, kind):
         self.kind = kind
@@ -246,6 +260,22 @@ class FakeSocket:
         assert not self.blocking and isinstance(address[0], str) and address[0][0].isdigit()
         if self.kind == 1:
             raise OSError(errno.EINPROGRESS)
+
+    def bind(self, address):
+        assert isinstance(address[0], str) and address[0][0].isdigit()
+        if address[1] in self.taken:
+            raise OSError(errno.EADDRINUSE)
+        self.bound = address
+
+    def listen(self, backlog):
+        self.callers = []
+        self.broken = False
+
+    def accept(self):
+        assert not self.blocking, "would wait for somebody"
+        if self.broken:
+            raise OSError(errno.EIO)
+        return self.callers.pop(0)
 
     def write(self, data):
         taken = min(len(data), self.room)
@@ -280,6 +310,8 @@ class FakePoll:
         self.sock = sock
 
     def ipoll(self, timeout):
+        if hasattr(self.sock, "callers"):
+            return [(self.sock, 1)] if self.sock.callers else []
         events = {"slow": 0, "open": 4, "refused": 1 | 4}[self.sock.fate]
         return [(self.sock, events)] if events else []
 
@@ -304,6 +336,7 @@ class Modules:
                 UART=FakeUART,
                 Timer=FakeTimer,
                 WDT=FakeWDT,
+                reset=self._reset,
                 unique_id=lambda: b"\x24\xd7\xeb\x0f\x12\x34",
                 reset_cause=lambda: 3,
                 PWRON_RESET=1,
@@ -315,7 +348,8 @@ class Modules:
             "network": network,
             "rp2": Namespace(country=network.countries.append),
             "socket": Namespace(
-                socket=FakeSocket, AF_INET=2, SOCK_STREAM=1, SOCK_DGRAM=2, IPPROTO_TCP=6, TCP_NODELAY=64
+                socket=FakeSocket, AF_INET=2, SOCK_STREAM=1, SOCK_DGRAM=2, IPPROTO_TCP=6, TCP_NODELAY=64,
+                SOL_SOCKET=4095, SO_REUSEADDR=4
             ),
             "select": Namespace(poll=FakePoll, POLLIN=1, POLLOUT=4),
         }
@@ -333,6 +367,10 @@ class Modules:
             else:
                 sys.modules[name] = module
         self._drop_ports()
+
+    @staticmethod
+    def _reset():
+        raise ChipReset()
 
     def _drop_ports(self):
         for name in list(sys.modules):

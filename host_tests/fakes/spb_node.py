@@ -15,6 +15,7 @@ from modbus import codes
 from nor import Nor
 from spb_broker import SpbBroker
 from spb_reader import read
+from uplink import sparkplug as spb
 from uplink.sparkplug_session import SparkplugSession
 
 UTC_MS = 1795312800000
@@ -27,17 +28,25 @@ POINTS = [
 ROW_BYTES = 10
 
 
-def texts(period_ms, units=("plc", "meter")):
+def texts(period_ms, units=("plc", "meter"), points=POINTS, count=5):
     return [
-        schema_store.group_text("line1", unit, 4 + group, group, 3, 10, 5, period_ms, POINTS)
+        schema_store.group_text("line1", unit, 4 + group, group, 3, 10, count, period_ms, points)
         for group, unit in enumerate(units)
     ]
+
+
+def rebirth_request():
+    """What a host asks with."""
+    writer = spb.PayloadWriter(512)
+    writer.begin(spb.split(UTC_MS))
+    writer.metric("Node Control/Rebirth", 0, spb.split(UTC_MS), spb.BOOLEAN, b"\0\0\0\x01")
+    return bytes(writer.finish(None))
 
 
 class Box:
     """`restart` is a power cut: only flash and files remain."""
 
-    def __init__(self, utc_ms=UTC_MS, host=None, sectors=16):
+    def __init__(self, utc_ms=UTC_MS, host=None, sectors=16, points=POINTS, count=ROW_BYTES // 2):
         if schema.FOLDER in os.listdir():
             for name in os.listdir(schema.FOLDER):
                 os.remove(schema.FOLDER + "/" + name)
@@ -45,6 +54,8 @@ class Box:
         self.clock = Clock(utc_ms=utc_ms)
         self.broker = SpbBroker()
         self.host = host
+        self.points = points
+        self.count = count  # registers of each read
         self.restart()
 
     def restart(self, period_ms=1000):
@@ -53,7 +64,7 @@ class Box:
         self.log.mount()
         self.boot = self.log.begin_boot()
         self.uptime = Uptime(self.clock)
-        self.schema = schema_store.store(lambda: texts(period_ms))
+        self.schema = schema_store.store(lambda: texts(period_ms, points=self.points, count=self.count))
         self.recorder = Recorder(self.log, self.clock, self.uptime, self.boot, self.schema, 1000)
         brokers = [("10.0.0.1", 1883), ("10.0.0.2", 1883)]
         settings = {"client_id": "fg-1", "brokers": brokers}
@@ -101,6 +112,8 @@ class Judge:
         self.values = []
         self.events = []
         self.births = []  # (bdSeq, [devices])
+        self.lives = []  # (kind, device) of each DBIRTH and DDEATH, in order
+        alive = set()
         seq = number = None
         names = {}
         for connection, topic, payload, retain in broker.got:
@@ -115,6 +128,7 @@ class Judge:
             metrics = top["metrics"]
             if kind == "NBIRTH":
                 seq, number, names = -1, connection, {}
+                alive = set()
                 told = {metric["name"]: metric["value"] for metric in metrics}
                 self._expect(told["Node Control/Rebirth"] == 0, "Rebirth metric")
                 will = read(broker.connects[connection - 1][2])
@@ -125,9 +139,17 @@ class Judge:
             self._expect(connection == number, "data before the birth of this connection")
             self._expect(top["seq"] == (seq + 1) & 255, "seq %s after %s" % (top["seq"], seq))
             seq = top["seq"]
+            if device:
+                self._expect((device in alive) == (kind != "DBIRTH"), "%s of a device that is %s" % (kind, alive))
             if kind == "DBIRTH":
-                self._expect(device not in self.births[-1][1], "born twice")
                 self.births[-1][1].append(device)
+                alive.add(device)
+                names = {alias: names[alias] for alias in names if names[alias][0] != device}
+            if kind == "DDEATH":
+                alive.discard(device)
+                self._expect(not metrics, "a death has no metrics")
+            if kind in ("DBIRTH", "DDEATH"):
+                self.lives.append((kind, device))
             if kind in ("NBIRTH", "DBIRTH"):
                 for metric in metrics:
                     self._expect(metric["name"] and metric["timestamp"], "birth names its metrics")

@@ -4,12 +4,11 @@ Written from sparkplug_b.proto and apart from the box's writer; the judges of ho
 it, too. Raises AssertionError for what is no payload.
 """
 
-import struct
 
 _PAYLOAD = {1: "timestamp", 2: "metrics", 3: "seq"}
 _METRIC = {
     1: "name", 2: "alias", 3: "timestamp", 4: "datatype", 5: "historical", 7: "null", 9: "properties", 10: "int",
-    11: "long", 12: "float", 14: "bool", 15: "string",
+    11: "long", 12: "float", 13: "double", 14: "bool", 15: "string",
 }  # fmt: skip
 
 
@@ -34,11 +33,13 @@ def _metric(data):
         assert name not in found, "field comes twice"
         found[name] = value
     kind = found.get("datatype")
-    values = [name for name in ("int", "long", "float", "bool", "string") if name in found]
+    values = [name for name in ("int", "long", "float", "double", "bool", "string") if name in found]
     assert len(values) == (0 if found.get("null") else 1), "a value or null"
     value = None
     if values:
-        wanted = {3: "int", 6: "int", 4: "long", 9: "float", 11: "bool", 12: "string"}[kind]
+        wanted = {
+            3: "int", 6: "int", 4: "long", 8: "long", 9: "float", 10: "double", 11: "bool", 12: "string"
+        }[kind]  # fmt: skip
         assert values == [wanted], "value in the field of its datatype"
         value = found[wanted]
     return {
@@ -68,15 +69,16 @@ def _text(value):
 
 
 def fields(data):
-    """Yield (field number, value): ints for varints and fixed 32 bits, bytes for what has a length."""
+    """Yield (field number, value): ints for varints and fixed 32 or 64 bits, bytes for what has a length."""
     at = 0
     while at < len(data):
         key, at = _varint(data, at)
         if key & 7 == 0:
             value, at = _varint(data, at)
-        elif key & 7 == 5:
-            value = struct.unpack("<I", data[at : at + 4])[0]
-            at += 4
+        elif key & 7 in (1, 5):
+            size = 8 if key & 7 == 1 else 4
+            value = int.from_bytes(data[at : at + size], "little")
+            at += size
         else:
             assert key & 7 == 2, "wire type"
             size, at = _varint(data, at)

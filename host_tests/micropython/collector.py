@@ -6,7 +6,7 @@ reason; a hang ends after the file's time limit.
 Item ids read `<file>::micropython::<function>` and work on the command line.
 
 A test file may set, as plain literals at top level:
-    HEAP_KB = 320       heap of the process, default 16384: what is judged small says so, fakes and records lie in it too
+    HEAP_KB = 320       heap of the process, default 16384: fakes and records lie in it too
     TIMEOUT_S = 60      real time for one test or for loading the file, default 60
 """
 

@@ -45,7 +45,7 @@ class Shell:
         self.loop = VirtualLoop(self.clock)
         self.loop.spawn(self.bus.run(self.loop.sleep_ms))
         self.gateway = self
-        self.needed = []
+        self.log = self.needed = []  # not None: this box polls
         self.sleep_ms = self.loop.sleep_ms
         finder.asyncio = self
 

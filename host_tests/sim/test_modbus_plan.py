@@ -47,6 +47,59 @@ def test_a_read_keeps_the_units_limit_and_cuts_no_point():
     assert reads(points, max_registers=125) == [(3, 0, 20, 1000, 10)]
 
 
+def test_wide_types_take_their_registers():
+    points = [point(0, "uint64"), point(4, "string10"), point(9, "bcd16"), point(10, "bcd32"), point(12, "float64")]
+    assert reads(points) == [(3, 0, 16, 1000, 5)]
+    assert reads(points, max_registers=5) == [(3, 0, 4, 1000, 1), (3, 4, 5, 1000, 1), (3, 9, 3, 1000, 2),
+                                              (3, 12, 4, 1000, 1)]  # fmt: skip
+
+
+def scaled(address, by, kind="int16"):
+    return dict(point(address, kind), scale_from="p3_%d" % by)
+
+
+def refusal(points, **settings):
+    try:
+        plan(points, **settings)
+    except PlanError as error:
+        return str(error)
+    return None
+
+
+def test_a_point_and_what_scales_it_share_a_read():
+    apart = [scaled(0, 30), point(10), point(30)]
+    assert len(reads([point(0), point(10), point(30)], max_gap=0)) == 3
+    assert reads(apart, max_gap=0) == [(3, 0, 31, 1000, 3)], "whatever lies between"
+    assert reads(apart, splits=[(1, 3, 30)], max_gap=0) == [(3, 0, 31, 1000, 3)], "also where it was split before"
+    # The read is not begun so early that the pair would not fit any more.
+    points = [point(0), scaled(8, 17), point(17)]
+    assert reads(points, max_registers=10) == [(3, 0, 1, 1000, 1), (3, 8, 10, 1000, 2)]
+    assert reads(points, max_registers=18) == [(3, 0, 18, 1000, 3)]
+    # One scale for many, before, between and behind them; pairs that overlap stay together.
+    assert reads([point(5), scaled(0, 5), scaled(9, 5, "uint64")], max_gap=0) == [(3, 0, 13, 1000, 3)]
+    chain = [scaled(0, 10), scaled(5, 15), point(10), point(15), point(16)]
+    assert reads(chain, max_gap=0, max_registers=16) == [(3, 0, 16, 1000, 4), (3, 16, 1, 1000, 1)]
+
+
+def test_a_scale_that_cannot_be_read_together_is_refused():
+    text = "line1: u.p3_0 and what scales it (scale_from): found %s, allowed %s in one read"
+    points = [scaled(0, 30), point(30)]
+    assert refusal(points, max_registers=30) == text % ("31 registers apart", "30")
+    assert refusal(points, holes=[{"fc": 3, "address": 7}]) == text % ("a hole of the unit between them", "none")
+    assert refusal(points, holes=[{"fc": 4, "address": 7}]) is None and refusal(points, max_registers=31) is None
+
+
+def test_a_split_does_not_part_them():
+    made = plan([point(0), scaled(4, 8), point(6), point(8), point(10)])
+    (read,) = made.reads
+    assert list(read.sections) == [0, 1, 1, 4, 9, 1, 10, 11, 1]
+    assert made.split(read, 7) == 4
+    low, high = made.reads[1:]
+    assert (low.address, low.count, high.address, high.count) == (0, 1, 4, 7)
+    assert made.split(high, 5) == 10 and made.split(made.reads[3]) is None
+    assert [each["name"] for each in made.reads[3].points] == ["p3_4", "p3_6", "p3_8"]
+
+
 def test_function_and_period_divide():
     points = [point(0), point(1, fc=4), point(1), point(2, period_ms=500)]
     assert reads(points) == [(3, 2, 1, 500, 1), (3, 0, 2, 1000, 2), (4, 1, 1, 1000, 1)]

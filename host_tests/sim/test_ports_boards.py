@@ -3,6 +3,7 @@
 import errno
 
 from board_modules import (
+    ChipReset,
     FakeNic,
     FakePin,
     FakeSocket,
@@ -183,6 +184,39 @@ def test_a_wrong_key_is_told_and_an_empty_list_never_asks_the_radio():
         assert "network.wifi" in net.link.text()
 
 
+def test_networks_in_reach_are_listed_strongest_first():
+    for port in ("rp2", "esp32"):
+        with Modules(port, FakeClock()):
+            net = wifi(port, FakeClock(), [], {})
+            assert net.link.networks() == [("plant", -50, False), ("guests", -60, True)]
+
+
+def test_the_prompt_feeds_the_watchdog_for_at_most_15_minutes():
+    for port in ("rp2", "esp32"):
+        clock = FakeClock()
+        with Modules(port, clock):
+            prompt = __import__("ports.%s.prompt" % port, None, None, ("hold",))
+            leave = prompt.hold(8000)
+            with open("prompt.txt") as file:
+                assert file.read(), "boot.py would not know of it after a soft reset"
+            raises(ChipReset, lambda: repr(leave))
+            raises(ChipReset, leave)
+            for _ in range(900):
+                clock.advance_ms(1000)
+                FakeTimer.last.pass_time()
+                FakeWDT.last.look()
+
+            def forget():
+                for _ in range(9):
+                    clock.advance_ms(1000)
+                    FakeTimer.last.pass_time()
+                    FakeWDT.last.look()
+
+            raises(WatchdogBite, forget)
+            prompt.release()
+            assert FakeTimer.last.callback is None
+
+
 def test_a_fixed_address_is_set():
     address = {"ip": "10.0.0.7", "netmask": "255.255.255.0", "gateway": "10.0.0.1", "dns": "10.0.0.2"}
     with Modules("rp2", FakeClock()):
@@ -268,6 +302,39 @@ def test_datagrams_come_one_by_one():
         assert datagram.read_into(buf) == 4 and buf == b"seco"
         assert datagram.write(b"question") == 8
         datagram.close()
+
+
+def test_a_listener_takes_who_knocks_and_never_waits():
+    for port in ("rp2", "esp32"):
+        with Modules(port, FakeClock()):
+            from ports.sockets import Stack
+
+            stack = Stack(FakeLink())
+            listener = stack.listen(502)
+            sock = FakeSocket.last
+            assert sock.bound == ("0.0.0.0", 502) and not sock.blocking
+            assert listener.accept() == (None, None)
+            caller = FakeSocket(2, 1)
+            sock.callers.append((caller, ("10.0.0.7", 50000)))
+            connection, address = listener.accept()
+            assert address == "10.0.0.7" and not caller.blocking and (6, 64, 1) in caller.options
+            caller.inbox.append(b"abc")
+            buf = bytearray(8)
+            assert connection.read_into(buf) == 3 and connection.write(b"xy") == 2 and connection.state() == 1
+            connection.close()
+            connection.close()
+            sock.callers.append(None)
+            sock.broken = True
+            assert raises(OSError, listener.accept).errno == errno.EIO
+            listener.close()
+            listener.close()
+            assert raises(OSError, stack.listen, 80).errno == errno.EADDRINUSE and FakeSocket.last.closed == 1
+            assert raises(OSError, Stack(None).listen, 502).errno == errno.ENODEV
+
+
+class FakeLink:
+    def up(self):
+        return True
 
 
 # Watchdog, LED, chip

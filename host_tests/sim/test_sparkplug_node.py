@@ -4,19 +4,10 @@ numbers, deaths, rebirths, history, primary host; nothing is lost over cut conne
 import json
 
 from modbus import codes
-from spb_node import NODE, UTC_MS, Box, Judge
+from spb_node import NODE, UTC_MS, Box, Judge, rebirth_request
 from spb_reader import read
 
 TIMEOUT_S = 60
-
-
-def rebirth_request():
-    from uplink import sparkplug as spb
-
-    writer = spb.PayloadWriter(512)
-    writer.begin(spb.split(UTC_MS))
-    writer.metric("Node Control/Rebirth", 0, spb.split(UTC_MS), spb.BOOLEAN, b"\0\0\0\x01")
-    return bytes(writer.finish(None))
 
 
 def state(online, time):
@@ -72,6 +63,56 @@ def test_births_tell_units_of_measure_and_the_newest_values():
     assert count["value"] == 77 and count["properties"] == {}
     assert count["timestamp"] < second["timestamp"]
     assert Judge(box.broker).problems == []
+
+
+def test_points_that_are_more_than_a_word():
+    usual = {"order": "ABCD", "scale": 1, "offset": 0, "unit": ""}
+    points = [
+        {"name": "energy", "address": 10, "type": "uint64", "order": "CDAB", "unit": "Wh"},
+        {"name": "flow", "address": 14, "type": "int64"},
+        {"name": "volume", "address": 18, "type": "float64"},
+        {"name": "serial", "address": 22, "type": "string6"},
+        {"name": "hours", "address": 25, "type": "bcd32"},
+        {"name": "ready", "address": 27, "type": "uint16", "bit": 15},
+        {"name": "mode", "address": 27, "type": "uint16", "bits": [0, 4]},
+        {"name": "temperature", "address": 28, "type": "int16", "na": [-32768], "high": 50, "scale": 0.1},
+        {"name": "power", "address": 29, "type": "int16", "scale_from": "power_sf", "scale_as": "exponent"},
+        {"name": "power_sf", "address": 30, "type": "int16"},
+        {"name": "plain", "address": 31, "type": "uint16", "order": "BADC"},
+    ]
+    box = Box(points=[dict(usual, **point) for point in points], count=22)
+    box.run(200)
+    good = bytes.fromhex(
+        "0004 0003 0002 ffff"  # energy, the last word first
+        "ffff ffff ffff fffe c072 c000 0000 0000"  # -2, -300
+        "4142 43e9 2000 1234 5678 8005 01f4 03e8 fffe 3412"
+    )
+    bad = bytes(16) + bytes.fromhex("7ff8 0000 0000 0001 0000 0000 0000 1234 567a 0000 8000 03e8 8000 0000")
+    beyond = good[:36] + b"\x01\xf5" + good[38:]
+    for row in (good, bad, beyond):
+        box.clock.advance_ms(100)
+        box.recorder.sample(0, 0, box.uptime.update(), bytearray(row), len(row))
+    box.flush()
+    box.run(1000)
+    judge = Judge(box.broker)
+    assert judge.problems == [], judge.problems
+    taken = [(one[1], one[3], one[5]) for one in judge.values]
+    names = [point["name"] for point in points]
+    wanted = [0xFFFF000200030004, (1 << 64) - 2, 0xC072C00000000000, "ABC\xe9", 12345678, 1, 5, 500, 1000]
+    wanted += [0xFFFFFFFE, 4660]
+    assert taken[:11] == [(name, value, 0) for name, value in zip(names, wanted)], taken[:11]
+    told = dict([(name, (value, quality)) for name, value, quality in taken[11:22]])
+    for name in ("volume", "hours", "temperature", "power"):
+        assert told[name] == (None, codes.NOT_AVAILABLE), (name, told[name])
+    assert told["serial"] == ("", 0) and told["ready"] == (0, 0) and told["power_sf"] == (0xFFFF8000, 0)
+    assert taken[22 + 7] == ("temperature", 501, codes.OUT_OF_RANGE) and taken[22 + 8][2] == 0
+    birth = [read(one[2]) for one in box.broker.got if one[1] == NODE % "DBIRTH" + "/plc"][0]
+    assert [metric["datatype"] for metric in birth["metrics"]] == [8, 4, 10, 12, 4, 11, 6, 3, 3, 3, 6]
+    assert birth["metrics"][8]["properties"] == {"Quality": 500, "scale_from": "power_sf", "scale_as": "exponent"}
+    box.broker.drop()
+    box.run(3000)
+    birth = [read(one[2]) for one in box.broker.got if one[1] == NODE % "DBIRTH" + "/plc"][1]
+    assert [metric["value"] for metric in birth["metrics"]] == wanted[:7] + [501] + wanted[8:]
 
 
 def test_the_sequence_wraps_at_255_and_bd_seq_counts_connections():

@@ -46,6 +46,57 @@ def test_a_slow_link_gets_the_time_that_its_packets_need():
     assert rig.session.state == WAITING
 
 
+class SlowLink:
+    """A connection behind a send buffer from which 200 bytes a second leave."""
+
+    def __init__(self, inner, clock, bytes_per_s, buffer_bytes):
+        self._inner = inner
+        self._clock = clock
+        self._rate = bytes_per_s
+        self._room = buffer_bytes
+        self._waiting = b""
+        self._at = clock.ticks_ms()
+        self._credit = 0  # thousandths of a byte
+        self.state = inner.state
+        self.close = inner.close
+
+    def write(self, data):
+        taken = bytes(data[: self._room - len(self._waiting)])
+        self._waiting += taken
+        return len(taken)
+
+    def read_into(self, buf):
+        now = self._clock.ticks_ms()
+        self._credit += self._clock.ticks_diff(now, self._at) * self._rate
+        self._at = now
+        left = min(self._credit // 1000, len(self._waiting))
+        self._credit = self._credit - 1000 * left if len(self._waiting) > left else 0
+        if left:
+            self._inner.write(self._waiting[:left])
+            self._inner.broker.writes[:] = []  # thousands of small ones
+            self._waiting = self._waiting[left:]
+        return self._inner.read_into(buf)
+
+
+def test_a_link_of_200_bytes_a_second_is_slow_and_not_dead():
+    """Batches of 640 B, one after the other, through a send buffer that would take them all at once."""
+    rig = Rig()
+    connect = rig.net.connect
+    rig.net.connect = lambda host, port: SlowLink(connect(host, port), rig.clock, 200, 16384)
+    rig.up()
+    start = rig.clock.us
+    while rig.next < 60:
+        rig.run(10)
+        if rig.session.can_publish(640):
+            rig.publish(640)
+    rig.drain()
+    took_s = (rig.clock.us - start) // 1000000
+    assert rig.session.connects == 1 and rig.session.resent == 0, rig.states
+    assert len(rig.broker.received) == 60 and rig.problems() == []
+    assert 60 * 640 // 200 <= took_s <= 60 * 700 // 200, took_s
+    print("REPORT: link of 200 B/s: 60 messages of 640 B in %d s of virtual time, 1 connect, 0 sent twice" % took_s)
+
+
 def test_keep_alive_is_kept_when_idle_and_when_only_we_talk():
     rig = Rig(keep_alive_s=20).up()
     rig.run(100000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from fieldgate import collect_tables as tables
 from fieldgate.collect_store import Collection, Delays, Message, exact, open_database
 from fieldgate.collect_tables import WrongTables
 from fieldgate.collect_view import box_line, gap_lines
+from fieldgate.points import point_from_meta, values
+from uplink.envelope import BatchEncoder
+from uplink.points import layout_of
 
 UTC_MS = 1_795_313_755_000
 
@@ -55,7 +59,7 @@ def test_values_are_exact_and_have_quality_time_boot_and_number(url: str) -> Non
         ("meter.level", 62000, UTC_MS + 1000, 1, None, None, "m", *tail),
         ("meter.voltage", 62000, UTC_MS + 1000, 1, None, None, "V", *tail),
         ("meter.level", 63000, UTC_MS + 2000, 0, 6548.5, "6548.5", "m", *tail),
-        ("meter.voltage", 63000, UTC_MS + 2000, 0, None, "nan 0x7fc00000", "V", *tail),
+        ("meter.voltage", 63000, UTC_MS + 2000, 7, None, "nan 0x7fc00000", "V", *tail),
     ]
     assert (box.counts["samples"], box.counts["failed"], box.counts["values"]) == (2, 1, 6)
 
@@ -164,6 +168,11 @@ def test_a_transaction_that_fails_leaves_nothing(url: str, monkeypatch: pytest.M
             assert connection.execute(select(table)).first() is None, table.name
 
 
+def exact_of(word: int, **point: Any) -> tuple[float | None, str]:
+    described = point_from_meta({"name": "p", "at": 0, **point})
+    return exact(values([described], [word])[0], word)
+
+
 @pytest.mark.parametrize(
     ("kind", "word", "scale", "expected"),
     [
@@ -174,16 +183,49 @@ def test_a_transaction_that_fails_leaves_nothing(url: str, monkeypatch: pytest.M
         ("bool", 1, 1, (1.0, "true")),
         ("float32", 0x80000000, 1, (-0.0, "-0")),
         ("float32", 0x7F800000, 1, (None, "inf 0x7f800000")),
+        ("uint64", 0xFFFFFFFFFFFFFFFF, 0.001, (18446744073709551.615, "18446744073709551.615")),
         ("float32", 0x3DCCCCCD, 10, (1.0, "1.0")),
     ],
 )
 def test_exact(kind: str, word: int, scale: float, expected: tuple[float | None, str]) -> None:
-    assert exact(word, {"type": kind, "scale": scale}) == expected
+    assert exact_of(word, type=kind, scale=scale) == expected
+
+
+def test_values_of_all_types_have_a_quality_of_their_own(url: str) -> None:
+    points = [
+        {"name": "energy", "at": 0, "type": "uint64", "order": "DCBA", "scale": 0.01, "offset": 0, "unit": "kWh"},
+        {"name": "serial", "at": 4, "type": "string6", "order": "ABCD", "scale": 1, "offset": 0, "unit": ""},
+        {"name": "power", "at": 7, "type": "int16", "order": "ABCD", "scale": 1, "offset": 0, "unit": "W",
+         "scale_from": "sf", "scale_as": "exponent", "high": 100},
+        {"name": "sf", "at": 8, "type": "int16", "order": "ABCD", "scale": 1, "offset": 0, "unit": ""},
+    ]  # fmt: skip
+    meta = META_MESSAGE._replace(payload=json.dumps({**META, "points": points}).encode())
+    encoder = BatchEncoder(0x9F3C12AA)
+    encoder.begin(7, bytes.fromhex(META["schema"]), {META["group"]: layout_of(points)}, 0, 0, 61000)
+    head = b"\xff" * 8 + b"PM-1\0\0"
+    for i, tail in enumerate((b"\x00\x05\x00\x01", b"\x00\x65\x00\x00", b"\x00\x05\x80\x00")):
+        assert encoder.sample(META["group"], 0, 0, 61000 + 1000 * i, head + tail)
+    collected(url, meta, data(bytes(encoder.finish(UTC_MS))))
+    found = rows(url, "SELECT name, quality, exact, value FROM readings ORDER BY uptime_ms, name")
+    assert found[:4] == [
+        ("meter.energy", 0, "184467440737095516.15", 184467440737095516.15), ("meter.power", 0, "50", 50.0),
+        ("meter.serial", 0, "PM-1", None), ("meter.sf", 0, "1", 1.0),
+    ]  # fmt: skip
+    assert [row[1:] for row in found if row[0] == "meter.power"] == [
+        (0, "50", 50.0), (6, "101", 101.0), (7, "not available 0x5", None),
+    ]  # fmt: skip
+
+
+def test_a_meta_that_cannot_be_decoded_is_counted_and_never_raises(url: str) -> None:
+    for point in ({"type": "uint24"}, {"bits": [9, 9]}, {"na": "ff"}, {"scale": "1"}):
+        wrong = {"name": "p", "at": 0, "type": "uint16", "order": "ABCD", "scale": 1, "offset": 0, "unit": "", **point}
+        message = META_MESSAGE._replace(payload=json.dumps({**META, "points": [wrong]}).encode())
+        assert collected(url, message).boxes[BASE].counts["rubbish"] == 1, point
 
 
 def test_exact_floats_give_their_bits_back() -> None:
     for word in [1, 0x00800000, 0x7F7FFFFF, 0x4B800000, *range(0x3F800000, 0x47000000, 1234567)]:
-        value, digits = exact(word, {"type": "float32"})
+        value, digits = exact_of(word, type="float32")
         assert struct.pack(">f", float(digits)) == struct.pack(">I", word) == struct.pack(">f", value)
 
 

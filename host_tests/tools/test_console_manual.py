@@ -28,5 +28,5 @@ def test_help_fits_a_narrow_terminal(words: list[str]) -> None:
 def test_a_beginning_of_a_verb_is_enough() -> None:
     assert verbs.find("stat") == "status"
     assert verbs.find("set") == "set"
-    assert verbs.find("s") == ["scan", "set", "show", "status"]
+    assert verbs.find("s") == ["scan", "set", "setup", "show", "status"]
     assert verbs.find("x") is None

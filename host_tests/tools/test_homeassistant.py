@@ -190,3 +190,28 @@ def test_templates_give_what_home_assistant_expects(kind: str, value: object, sh
     available = Environment().from_string(message["availability_template"])
     assert available.render(value_json={"state": "offline"}) == "offline"
     assert message["availability_topic"] == BASE + "/status" and message["state_topic"] == BASE + "/latest/meter/0"
+
+
+def test_texts_bits_and_names() -> None:
+    points = [
+        point("serial", kind="string8"), {**point("ready", kind="uint16"), "bit": 3},
+        {**point("state", kind="uint16"), "names": {"0": "stop", "1": "run"}}, point("level", "x:furlong"),
+        point("volume", "m3", "uint64"),
+    ]  # fmt: skip
+    made = published(messages(meta(points)))
+    assert [problem for one in made for problem in problems(*one)] == []
+    entities = json.loads(made[0][1])["components"]
+    platforms = [entity["platform"] for entity in entities.values()]
+    assert platforms == ["sensor", "binary_sensor", "sensor", "sensor", "sensor"]
+    for name in ("serial", "state"):
+        assert "state_class" not in entities[name], "it is no measurement"
+    assert [entities[name]["unit_of_measurement"] for name in ("level", "volume")] == ["furlong", "m³"]
+
+    def shown(name: str, latest: dict) -> str:
+        template = Environment().from_string(entities[name]["value_template"])
+        return template.render(value_json=latest, true=True, false=False)
+
+    latest = {"values": {"serial": "AB", "ready": True, "state": 1, "level": 1.5, "volume": 2**64 - 1}}
+    assert [shown(name, latest) for name in entities] == ["AB", "ON", "1", "1.5", "18446744073709551615"]
+    assert shown("state", {**latest, "names": {"state": "run"}}) == "run"
+    assert shown("state", {"values": {"state": None}}) == "None"

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 
 from fieldgate.monitor.coverage import MAX_GAPS, Coverage
-from fieldgate.monitor.values import MetaError, float32_text, point_from_meta, raw_number, text, to_words, value
+from fieldgate.monitor.values import (
+    MetaError,
+    float32_text,
+    point_from_meta,
+    raw_number,
+    shown,
+    text,
+    to_words,
+    value,
+    values_of,
+)  # fmt: skip
 
 
 def point(**changes: Any) -> Any:
@@ -26,9 +36,9 @@ def test_float32_text_gives_the_same_bits_again() -> None:
 
 
 def test_float32_text_is_short() -> None:
-    for number, shown in ((230.1, "230.1"), (0.1, "0.1"), (50.0, "50"), (-1.5, "-1.5"), (16777216.0, "16777216")):
+    for number, short in ((230.1, "230.1"), (0.1, "0.1"), (50.0, "50"), (-1.5, "-1.5"), (16777216.0, "16777216")):
         single = struct.unpack(">f", struct.pack(">f", number))[0]
-        assert float32_text(single) == shown
+        assert float32_text(single) == short
 
 
 def test_word_orders_and_types() -> None:
@@ -63,7 +73,8 @@ def test_wrong_length_is_an_error_and_no_number() -> None:
 @pytest.mark.parametrize(
     ("key", "found"),
     [
-        ("type", "float64"), ("type", None), ("order", "ABDC"), ("scale", "1"), ("scale", True), ("at", -1),
+        ("type", "float16"), ("type", "string3"), ("type", None),
+        ("bits", [0, 33]), ("order", "ABDC"), ("scale", "1"), ("scale", True), ("at", -1),
         ("at", 1.5), ("at", 65536), ("name", ""), ("name", 7), ("offset", float("nan")),
     ],
 )  # fmt: skip
@@ -93,3 +104,37 @@ def test_coverage_is_bounded_and_counts_what_it_gives_up() -> None:
         coverage.add(3 * k, 1)
     assert len(coverage.gaps()) == MAX_GAPS
     assert coverage.missing == 2 * (MAX_GAPS + 49)
+
+
+def test_what_points_may_have_beside_type_and_scale() -> None:
+    state = point(type="uint16", names={"0": "stop", "1": "run"})
+    assert text(state, b"\x00\x01") == "run (1)" and text(state, b"\x00\x07") == "7"
+    assert text(point(type="uint16", na=["ff"]), b"\xff\xff") == "not available"
+    assert text(point(type="int16", na=[-32768]), b"\x80\x00") == "not available"
+    assert text(point(type="float32"), b"\x7f\xc0\x00\x00") == "not available"
+    assert text(point(type="string6"), b"AB\xc3\xa4 \x00") == "ABä" and text(point(type="string2"), b"\xe4 ") == "ä"
+    assert text(point(type="uint16", bit=3), b"\x00\x08") == "on"
+    assert text(point(type="uint32", bits=[4, 8], order="CDAB"), b"\x01\x23\x00\x00") == "18"
+    assert text(point(type="bcd32", order="BADC"), b"\x34\x12\x78\x56") == "12345678"
+    assert text(point(type="bcd16"), b"\x0a\x00") == "not available"
+    assert text(point(type="uint64", scale=0.001), b"\xff" * 8) == "18446744073709551.615"
+    assert text(point(type="float64"), struct.pack(">d", 0.1)) == "0.1"
+    assert values_of([point(type="int16", high=10)], [b"\x00\x0b"])[0].quality == 6
+    for kind in ("uint64", "int64", "float64", "bcd32", "bcd16"):
+        for order in ("ABCD", "BADC", "CDAB", "DCBA"):
+            described = point(type=kind, order=order)
+            words = bytes.fromhex("1234567812345678")[: described.width_bytes]
+            assert to_words(described, raw_number(described, words)) == words
+
+
+def test_a_scale_of_another_point() -> None:
+    power = point(type="int16", name="p", scale_from="sf", scale_as="divisor", scale=2)
+    scale = point(type="uint16", name="sf", na=["ff"])
+
+    def told(by: bytes) -> tuple[int, str]:
+        found = values_of([power, scale], [b"\x00\xea", by])[0]
+        return found.quality, shown(found)
+
+    assert told(b"\x00\x64") == (0, "4.68") and told(b"\x00\x08") == (0, "58.500")
+    assert told(b"\x00\x00") == told(b"\xff\xff") == told(b"\x00\x03") == (7, "not available")
+    assert values_of([power], [b"\x00\xea"])[0].quality == 7, "what scales it is not in this read"

@@ -19,7 +19,7 @@ KNOWN = {
     'firmware/ports/rp2/uart_rs485.py: error: No overload variant of "init" of "Timer" matches argument types "int", '
     '"Any", "int", "Callable[[Any], Any]", "bool"',
 }
-SHARED = ("stdio.py", "sockets.py", "wifi.py", "wired.py")
+SHARED = ("stdio.py", "prompt.py", "sockets.py", "listening.py", "wifi.py", "wifi_scan.py", "wired.py")
 
 
 def complaints(root: Path, port: str, cache: Path) -> set[str]:

@@ -1,7 +1,8 @@
 """The examples for other systems: Telegraf's configuration and its decoder, the Node-RED function.
 
-Telegraf itself is not run (no package of it can be had here): its TOML is parsed, its XPath expressions are evaluated
-by libxml2 on the document that Telegraf's JSON parser makes, and its execd program runs as Telegraf would run it.
+Telegraf itself is not run (no package of it can be had here): its TOML is parsed, its keys are those that the plugins
+know, its XPath expressions are evaluated by libxml2 on the document that Telegraf's JSON parser makes, and its execd
+program runs as Telegraf would run it.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ import pytest
 from lxml import etree
 from paho.mqtt.enums import CallbackAPIVersion
 
+from fieldgate import points
 from fieldgate.broker import HOST, Broker
-from fieldgate.collect_store import exact
 from fieldgate.envelope import decode
+from fieldgate.points import point_from_meta
 from reference_rows import POINTS, rows
 from uplink.envelope import BatchEncoder
 from uplink.points import layout_of
@@ -58,7 +60,8 @@ def expected(data: bytes) -> dict[tuple[str, int], dict[str, float]]:
     found = {}
     for sample in decode(data, METAS).samples:
         meta = METAS[sample.group]
-        values = {p["name"]: exact(word, p)[0] for p, word in zip(meta["points"], sample.words)}
+        described = [point_from_meta(p) for p in meta["points"]] if sample.words else []
+        values = {p.name: found.number for p, found in zip(described, points.values(described, sample.words))}
         found[meta["unit"], sample.utc_ms] = {"quality": sample.quality, **values}
     return found
 
@@ -89,6 +92,28 @@ LATEST = {"format": 1, "schema": "a1b2c3d4", "group": 1, "unit": "tank", "unit_i
                      "shut": False}}  # fmt: skip
 
 
+# Written from the `toml` names of Telegraf 1.40's mqtt_consumer, parsers/xpath and execd; others are refused.
+CONSUMER_KEYS = {"servers", "topics", "topic_tag", "topic_parsing", "username", "password", "qos", "connection_timeout",
+                 "max_reconnect_interval", "keepalive", "ping_timeout", "max_undelivered_messages",
+                 "persistent_session",
+                 "client_trace", "client_id", "data_format", "xpath", "xpath_native_types", "xpath_print_document",
+                 "xpath_allow_empty_selection"}  # fmt: skip
+XPATH_KEYS = {"metric_name", "metric_selection", "timestamp", "timestamp_format", "timezone", "tags", "fields",
+              "fields_int", "field_selection", "field_name", "field_value", "field_name_expansion", "tag_selection",
+              "tag_name", "tag_value", "tag_name_expansion"}  # fmt: skip
+EXECD_KEYS = {"command", "environment", "buffer_size", "signal", "restart_delay", "stop_on_error", "data_format"}
+
+
+def test_telegraf_knows_every_key() -> None:
+    inputs = telegraf_conf()["inputs"]
+    assert inputs.keys() == {"mqtt_consumer", "execd"}
+    for consumer in inputs["mqtt_consumer"]:
+        assert consumer.keys() <= CONSUMER_KEYS
+        assert all(xpath.keys() <= XPATH_KEYS for xpath in consumer["xpath"])
+    for execd in inputs["execd"]:
+        assert execd.keys() <= EXECD_KEYS and execd["signal"] in ("none", "STDIN", "SIGHUP", "SIGUSR1", "SIGUSR2")
+
+
 def test_telegraf_reads_latest_by_its_expressions() -> None:
     (consumer,) = telegraf_conf()["inputs"]["mqtt_consumer"]
     assert consumer["data_format"] == "xpath_json" and consumer["xpath_native_types"] is True
@@ -106,7 +131,9 @@ def test_telegraf_reads_latest_by_its_expressions() -> None:
 
 
 def test_telegraf_makes_nothing_of_a_sample_without_time() -> None:
-    (xpath,) = telegraf_conf()["inputs"]["mqtt_consumer"][0]["xpath"]
+    (consumer,) = telegraf_conf()["inputs"]["mqtt_consumer"]
+    assert consumer["xpath_allow_empty_selection"] is True, "it would be told as an error, each time"
+    (xpath,) = consumer["xpath"]
     root = document({**LATEST, "utc_ms": None}, etree.Element("root"))
     assert root.xpath(xpath["metric_selection"].removeprefix("/")) == []
 

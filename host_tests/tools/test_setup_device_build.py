@@ -77,9 +77,11 @@ def make_project(root: Path) -> None:
     for place in (
         "firmware/ports/__init__.py",
         "firmware/ports/stdio.py",
+        "firmware/ports/prompt.py",
         "firmware/boot.py",
         "firmware/main.py",
         "firmware/wiring.py",
+        "firmware/bundle.py",
     ):
         (root / place).write_text("x = 1\n")
     for package, files in device_build.DEVICE_PACKAGES.items():
@@ -100,7 +102,8 @@ def test_a_tree_holds_its_own_port_only_and_nothing_stale(project: Path) -> None
     built = device_build.build("pico")
     assert set(built.sizes_bytes) == {
         "board.py", "boot.py", "main.py", "gateway/__init__.mpy", "modbus/__init__.mpy", "modbus/crc.mpy",
-        "ports/__init__.mpy", "ports/stdio.mpy", "ports/rp2/flash.mpy", "wiring.mpy", "umqtt/simple.mpy",
+        "ports/__init__.mpy", "ports/prompt.mpy", "ports/stdio.mpy", "ports/rp2/flash.mpy", "wiring.mpy", "bundle.mpy",
+        "umqtt/simple.mpy",
         "umodbus/__init__.mpy", "umodbus/version.mpy", "umodbus/const.mpy", "umodbus/typing.mpy",
         "umodbus/functions.mpy",
     }  # fmt: skip
@@ -117,6 +120,20 @@ def test_an_unchanged_project_is_not_compiled_again(project: Path) -> None:
     assert device_build.build("virtual").compiled == 0
     (project / "build" / "boards" / "virtual" / "modbus" / "crc.mpy").unlink()
     assert device_build.build("virtual").compiled == 1
+
+
+def test_profiles_come_without_spaces_and_nothing_else_of_their_folder(project: Path) -> None:
+    folder = project / "firmware" / "profiles"
+    folder.mkdir()
+    (folder / "meter.json").write_text('{"format": 1,\n "unit": "°C"}\n')
+    (folder / "frames.jsonl").write_text("{}\n")
+    (folder / "FORMAT.md").write_text("# x\n")
+    built = device_build.build("pico")
+    assert [place for place in built.sizes_bytes if place.startswith("profiles")] == ["profiles/meter.json"]
+    assert (built.tree / "profiles" / "meter.json").read_text() == '{"format":1,"unit":"°C"}'
+    (folder / "meter.json").write_text("{")
+    with pytest.raises(device_build.BuildError, match="firmware/profiles/meter.json: this is no JSON"):
+        device_build.build("pico")
 
 
 def test_what_is_missing_is_named(project: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from batch_reader import samples as second_reader
 from fieldgate import decode_cli, sparkplug_payload
-from fieldgate.envelope import EnvelopeError, decode, groups_of, header, number
+from fieldgate.envelope import EnvelopeError, decode, groups_of, header
+from fieldgate.points import number, point_from_meta, values
 from reference_rows import POINTS, rows
 from uplink.envelope import BatchEncoder
 from uplink.points import layout_of
@@ -42,7 +43,8 @@ def word_of(row, point):
     if type_name == "bool":
         return row[at // 8] >> at % 8 & 1
     if type_name.endswith("16"):
-        return struct.unpack(">H", row[2 * at : 2 * at + 2])[0]
+        swapped = point["order"] in ("BADC", "DCBA")
+        return struct.unpack("<H" if swapped else ">H", row[2 * at : 2 * at + 2])[0]
     a, b, c, d = row[2 * at : 2 * at + 4]
     order = {"ABCD": (a, b, c, d), "CDAB": (c, d, a, b), "BADC": (b, a, d, c), "DCBA": (d, c, b, a)}[point["order"]]
     return struct.unpack(">I", bytes(order))[0]
@@ -160,13 +162,16 @@ def test_rubbish(payload):
 
 
 def test_numbers():
-    assert number(0xFFFE, "int16") == -2 and number(0xFFFE, "uint16") == 65534
-    assert number(0x80000000, "int32") == -(1 << 31) and number(0x80000000, "uint32") == 1 << 31
-    assert number(0x4366199A, "float32") == struct.unpack(">f", bytes.fromhex("4366199a"))[0]
-    assert number(1, "bool") is True
-    assert decode_cli.shortest(0x4366199A, "float32") == 230.1
-    assert decode_cli.shortest(0x7FC00001, "float32") == "0x7fc00001"
-    assert decode_cli.scaled(237, {"scale": 0.1, "offset": -40}) == -16.3
+    def of(word, **point):
+        point = point_from_meta({"name": "p", "at": 0, **point})
+        return number(point, word), decode_cli.value_text(point, values([point], [word])[0], word)
+
+    assert of(0xFFFE, type="int16") == (-2, "-2") and of(0xFFFE, type="uint16") == (65534, "65534")
+    assert of(0x80000000, type="int32")[0] == -(1 << 31) and of(0x80000000, type="uint32")[0] == 1 << 31
+    assert of(0x4366199A, type="float32") == (struct.unpack(">f", bytes.fromhex("4366199a"))[0], "230.1")
+    assert of(1, type="bool") == (True, "true")
+    assert of(0x7FC00001, type="float32")[1] == '"0x7fc00001"'
+    assert of(237, type="uint16", scale=0.1, offset=-40)[1] == "-16.3"
 
 
 def test_command(tmp_path, capsys):
@@ -198,6 +203,29 @@ def test_command(tmp_path, capsys):
     with pytest.raises(decode_cli.typer.Exit):
         decode_cli.decode([str(batch)], [])
     assert "no meta of schema a1b2c3d4 group 0" in capsys.readouterr().err
+
+
+def test_command_tells_qualities_names_and_every_digit(tmp_path, capsys):
+    points = [
+        {"name": "energy", "at": 0, "type": "uint64", "order": "CDAB", "scale": 0.001, "offset": 0, "unit": "kWh"},
+        {"name": "state", "at": 4, "type": "uint16", "order": "ABCD", "names": {"1": "run"}},
+        {"name": "input", "at": 5, "type": "int16", "order": "ABCD", "na": [-32768], "high": 10},
+        {"name": "text", "at": 6, "type": "string4", "order": "ABCD"},
+    ]
+    (tmp_path / "meta").write_text(json.dumps(meta_of(points)))
+    row = b"\xff\xff" * 4 + b"\x00\x01\x80\x00" + b'A"\x00B'
+    above = row[:10] + b"\x00\x0b" + row[12:]
+    for make in FORMATS.values():
+        decode_cli.decode([encode(points, [(0, 0, row), (1, 0, above)], make=make).hex()], [tmp_path / "meta"], True)
+        line, second = capsys.readouterr().out.splitlines()[1:]
+        assert '"meter.energy": 18446744073709551.615' in line
+        found = json.loads(line)
+        assert found["values"] | {"meter.energy": 0} == {
+            "meter.energy": 0, "meter.state": 1, "meter.input": "0x8000", "meter.text": 'A"',
+        }  # fmt: skip
+        assert found["qualities"] == {"meter.input": 7} and found["names"] == {"meter.state": "run"}
+        found = json.loads(second)
+        assert found["qualities"] == {"meter.input": 6} and found["values"]["meter.input"] == 11
 
 
 def protobuf(*fields):
@@ -255,7 +283,7 @@ def test_sparkplug_of_the_box_itself_bit_for_bit():
     metrics = iter(map(sparkplug_payload.Aliases().complete, found.metrics))
     for word in words:
         signed, unsigned, single = next(metrics), next(metrics), next(metrics)
-        assert (signed.value, unsigned.value, single.word) == (number(word, "int32"), word, word)
+        assert (signed.value, unsigned.value, single.word) == (word - (word >> 31 << 32), word, word)
         assert signed.historical and signed.timestamp_ms == 1795313755000
 
 

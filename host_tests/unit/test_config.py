@@ -102,12 +102,13 @@ def test_wrong_types():
         ("address", None, "address: found null, allowed a whole number 0..65535"),
         ("scale", "1", 'scale: found "1", allowed a number'),
         ("scale", False, "scale: found false, allowed a number"),
-        ("unit", 5, "unit: found 5, allowed text of at most 16 characters"),
+        ("unit", 5, "unit: found 5, allowed a unit of at most 16 characters"),
         ("name", {}, "name: found an object, allowed 1..32 characters out of a-z 0-9 _ -"),
         (
             "type",
             "float",
-            'type: found "float", allowed "bool" or "uint16" or "int16" or "uint32" or "int32" or "float32"',
+            'type: found "float", allowed bool uint16 int16 uint32 int32 float32 uint64 int64 float64 bcd16 bcd32 '
+            "or string2 to string120 (bytes, even)",
         ),
     ):
         ot = _ot()
@@ -252,3 +253,26 @@ def test_tls_of_a_broker_and_time_servers():
     ]
     it["mqtt"]["brokers"][0]["tls"] = {}
     assert _it_lines(it)[0].startswith("mqtt.brokers[0].tls.ca: missing")
+
+
+def test_modbus_tcp_names_who_may_read():
+    it = _it()
+    it["modbus_tcp"] = {"allowed": ["10.0.0.5", "192.168.0.0/16", "0.0.0.0/0"]}
+    errors = []
+    filled = rules.check(it, rules.IT, "", errors)
+    assert errors == [] and filled["modbus_tcp"]["port"] == 502
+    assert rules.check(_it(), rules.IT, "", errors)["modbus_tcp"] is None
+    for allowed in ("10.0.0.0/33", "10.0.0.0/", "10.0.0/8", "10.0.0.256", "/8", "x", 7, "10.0.0.0/8/8", "10.0.0.0/-1"):
+        it["modbus_tcp"]["allowed"] = [allowed]
+        errors = []
+        rules.check(it, rules.IT, "", errors)
+        assert len(errors) == 1 and errors[0].startswith("modbus_tcp.allowed[0]: found "), (allowed, errors)
+    for value, line in (
+        ({"allowed": []}, "modbus_tcp.allowed: found a list of 0, allowed a list of 1..8"),
+        ({}, "modbus_tcp.allowed: missing, a list is required"),
+        ({"allowed": ["10.0.0.5"], "port": 0}, "modbus_tcp.port: found 0, allowed a whole number 1..65535"),
+    ):
+        it["modbus_tcp"] = value
+        errors = []
+        rules.check(it, rules.IT, "", errors)
+        assert errors == [line], errors

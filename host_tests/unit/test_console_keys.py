@@ -50,7 +50,13 @@ def test_values():
     assert parsed("line1.serial_format", "8N1") == ("8N1", None)
     assert parsed("mqtt.user", "null") == (None, None)
     assert parsed("mqtt.user", "joe") == ("joe", None)
-    assert parsed("line1.meter.voltage.unit", "deg C") == ("deg C", None)
+    assert parsed("line1.meter.voltage.unit", "x:deg of grey") == ("x:deg of grey", None)
+    assert "allowed a unit of gateway/units.py as degC" in parsed("line1.meter.voltage.unit", "deg C")[1]
+    assert parsed("line1.meter.state.names", "0=stop, 1=run") == ({"0": "stop", "1": "run"}, None)
+    assert 'as {"0": "stop"}' in parsed("line1.meter.state.names", "stop")[1]
+    assert parsed("line1.meter.state.na.0", "-32768") == (-32768, None)
+    assert parsed("line1.meter.state.na.0", "ff") == ("ff", None)
+    assert "did you mean float64?" in parsed("line1.meter.voltage.type", "floaty64")[1]
     assert parsed("line1.meter.voltage.unit", '""') == ("", None)
     assert parsed("line1.baud", "fast") == (None, 'line1.baud: found "fast", allowed a whole number 1200..1000000')
     assert "did you mean 8E1?" in parsed("line1.serial_format", "8e1")[1]

@@ -1,8 +1,10 @@
 """From bus to broker without bus and broker: recorder, flash log and publisher put together on simulated flash."""
 
 from batch_reader import samples
+from clock import VirtualLoop
 from flashlog.records import EVENT, SAMPLE, TIME_MARK, Block
 from gateway import schema, words
+from gateway.keeper import Keeper
 from modbus import codes
 from records_box import KINDS, UTC_MS, Box, clear_schemas, frames_of
 
@@ -69,6 +71,20 @@ def test_what_finds_no_room_is_counted_and_the_count_is_recorded():
     rows = [row for frame in frames_of(box.log) for row in frame]
     assert len(rows) == kept + 1
     assert rows[-1][:2] == (EVENT, words.RECORDS_DROPPED) and rows[-1][5] == (2000 - kept, 0)
+
+
+def test_before_the_run_ends_everything_is_written():
+    box = Box(flush_ms=60000)
+    for i in range(2000):  # both blocks are full, and some found no room
+        box.sample(i * 7, after_ms=1)
+    taken = box.recorder.records
+    keeper = Keeper(box.clock, box.uptime, [], box.log, box.recorder, box.publisher, None)
+    loop = VirtualLoop(box.clock)
+    loop.spawn(keeper.write_all(None))
+    loop.run_ms(10)
+    rows = [row for frame in frames_of(box.log) for row in frame]
+    assert len([row for row in rows if row[0] == SAMPLE]) == taken
+    assert (words.RECORDS_DROPPED, (2000 - taken, 0)) in [(row[1], row[5]) for row in rows if row[0] == EVENT]
 
 
 def test_a_change_of_schema_begins_a_new_block():

@@ -48,7 +48,7 @@ class Bus:
         row = {"unit": self.plan.units[i].name, "unit_id": 247, "state": "silent"}
         if counters:
             row["latency_us"] = [LARGEST] * 3
-            for name in COUNTERS:
+            for name in COUNTERS + OTHERS[:2]:
                 row[name] = LARGEST
         return row
 
@@ -85,7 +85,10 @@ class Box:
             setattr(self.session, name, LARGEST)
         self.edge = numbers("suppressed")
         self.edge.alarms = None
+        self.scada = True
+        self.reader = numbers("connects", "requests", "exceptions", "refused", "cut")
         self.publisher = Things(notice=None)
+        self.link = Things(signal_dbm=lambda: -127)
         self.told = []
 
     def tell_losses(self):
@@ -113,7 +116,8 @@ def test_everything_is_said():
     box = Box()
     found = json.loads("".join(vitals.report(box)))
     for key in (
-        "format boot reset firmware ot it uptime_s clock utc_ms heap_free_bytes heap_low_bytes hold_max_ms bus log mqtt"
+        "format boot reset firmware ot it uptime_s clock utc_ms heap_free_bytes heap_low_bytes hold_max_ms "
+        "bus log mqtt net"
     ).split():
         assert key in found, key
     assert found["clock"] == "set" and found["ot"] == {"revision": 1000000000, "hash": "ffffffff"}
@@ -122,6 +126,9 @@ def test_everything_is_said():
     for key in "connects failures published acked resent".split():
         assert found["mqtt"][key] == LARGEST
     assert found["bus"][0]["timeouts"] == LARGEST
+    assert found["net"] == {"signal_dbm": -127}
+    box.link = None  # a cable, or no network
+    assert json.loads("".join(vitals.report(box)))["net"] == {"signal_dbm": None}
     assert found["bus"][1]["silent_units"] == 64 and len(found["bus"][1]["silent"]) == vitals.MAX_SILENT
 
 
@@ -161,6 +168,23 @@ def test_no_room_for_the_code_delays_the_telemetry_and_nothing_else():
     box.full = 3
     box.run(2900)
     assert not box.told
+    box.run(2000)
+    assert box.told[0][0] == "telemetry"
+
+
+def test_no_room_for_a_text_delays_it_and_ends_nothing():
+    box = Box(units=1)
+    load, fails = box.load, [3]
+
+    async def full(importer, sleep_ms):
+        fails[0] -= 1
+        if fails[0] >= 0:
+            raise MemoryError
+        return await load(importer, sleep_ms)
+
+    box.keeper.load = full
+    box.run(2900)
+    assert not box.told and fails == [0]
     box.run(2000)
     assert box.told[0][0] == "telemetry"
 

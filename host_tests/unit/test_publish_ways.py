@@ -39,12 +39,9 @@ def test_home_assistant_needs_latest_and_a_status():
     assert lines(homeassistant="home/assistant", latest_s=5)[0].startswith("publish.homeassistant: found")
 
 
-def points(count, unit="", scale=1):
-    return [
-        {"name": "%s%02d" % ("p" * 30, i), "address": i, "type": "uint32", "order": "ABCD", "scale": scale, "offset": 0,
-         "unit": unit}
-        for i in range(count)
-    ]  # fmt: skip
+def points(count, unit="", scale=1, kind="uint32", **more):
+    usual = {"type": kind, "order": "ABCD", "scale": scale, "offset": 0, "unit": unit}
+    return [dict(usual, name="%s%02d" % ("p" * 30, i), address=i, **more) for i in range(count)]
 
 
 def text(group, unit, listed):
@@ -61,15 +58,15 @@ def test_units_that_cannot_be_born_are_named():
     ]
 
 
-def born(count, unit, scale):
-    """The birth of a unit with so many points, longest names and values."""
+def born(listed, value=b"\xff\xff\xff\xff"):
+    """The birth of a unit with these points, longest names and values."""
+    count = len(listed)
     writer = PayloadWriter(births.PAYLOAD_BYTES)
     now = spb.split((1 << 42) - 1)
     writer.begin(now)
-    listed = points(count, unit, scale)
     line = '{"format":1,"schema":"a1b2c3d4",' + text(200, "a", listed) + "}"
     last = {200: (now, 0, bytes(8 * count))}
-    for _ in births.put_device(writer, now, "a", lambda: iter([line]), last, lambda data, point: b"\xff\xff\xff\xff"):
+    for _ in births.put_device(writer, now, "a", lambda: iter([line]), last, lambda data, point: (value, 0)):
         pass
     assert json.loads(line)["unit"] == "a"
     return bytes(writer.finish(255))
@@ -79,6 +76,25 @@ def test_the_largest_births_fit():
     from spb_reader import read
 
     for count, told in ((births.MAX_POINTS, 0), (births.PAYLOAD_BYTES // 170, 3)):
-        metrics = read(born(count, "µ" * 16, 0.123456))["metrics"]
+        metrics = read(born(points(count, "µ" * 16, 0.123456)))["metrics"]
         assert len(metrics) == count and len(set([metric["alias"] for metric in metrics])) == count
         assert all([len(metric["properties"]) == told for metric in metrics])
+
+
+def test_the_largest_births_of_longer_points_fit_too():
+    from spb_reader import read
+
+    scaled = {"scale_from": "s" * 32, "scale_as": "exponent"}
+    for weight, kind, value, more in (
+        (2, "uint64", b"\xff" * 8, {}),
+        (2, "float64", b"\xff" * 8, {}),
+        (5, "string120", "\xe9" * 120, {}),
+        (3, "int64", b"\xff" * 8, scaled),
+        (2, "int16", b"\xff" * 4, scaled),
+    ):
+        # The most without properties, and the most with them: name, unit and scale as long as they can be.
+        for limit in (births.MAX_POINTS, births.PAYLOAD_BYTES // 170):
+            most = limit // weight
+            listed = points(most, "\u00b5" * 16, 0.123456, kind, **more)
+            assert births.too_many([text(0, "a", listed)]) == []
+            assert len(read(born(listed, value))["metrics"]) == most, (kind, limit)

@@ -66,6 +66,18 @@ def test_the_bytes_are_the_same_on_every_runtime():
     assert schema.hex_of(_store(_text())) == "ea9d0afd"  # sha256sum of that line
 
 
+def test_what_few_points_have_follows_in_a_fixed_order():
+    names = {"10": "fault, or not", "-1": "?", "2": 'a "b"'}
+    point = dict(POINT, type="int16", names=names, high=10.5, low=-3, na=[-32768, "ff"], scale_from="sf")
+    text = schema_store.group_text("line1", "meter", 1, 0, 4, 2, 14, 1000, [point])
+    assert text[text.index('"unit":"V"') :] == (
+        '"unit":"V","scale_from":"sf","scale_as":"exponent","na":[-32768, "ff"],"low":-3,"high":10.5,'
+        '"names":{"-1":"?","2":"a \\"b\\"","10":"fault, or not"}}]'
+    )
+    bits = dict(POINT, type="uint16", bits=[3, 4])
+    assert schema_store.group_text("l", "u", 1, 0, 4, 2, 14, 1000, [bits]).endswith('"unit":"V","bits":[3, 4]}]')
+
+
 def test_old_schemas_are_kept_up_to_the_bound_and_the_newest_survive():
     _empty()
     ids = [_store(_text(1000 + i)) for i in range(schema_store.MAX_SCHEMAS + 3)]

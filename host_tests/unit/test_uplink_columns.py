@@ -13,7 +13,7 @@ from uplink.columns import (
     find_decimals,
     put_deltas,
 )
-from uplink.points import kind_of, load_words
+from uplink.points import kind_of, layout_of, load_words
 
 
 def write(words, type_name, order="ABCD"):
@@ -168,3 +168,23 @@ def test_deltas_measure_what_they_write():
             words[i] = next(random) & 0xFF
         out = bytearray(60)
         assert put_deltas(words, 10, out, 0, 0) == put_deltas(words, 10, out, 0, 1)
+
+
+def test_points_that_are_several_columns_or_share_one():
+    def layout(*points):
+        usual = {"order": "ABCD"}
+        return [(column >> 8, column & 15, column >> 4 & 3) for column in layout_of([dict(usual, **p) for p in points])]
+
+    # (register, kind, order); kind + 8: goes on
+    assert layout({"at": 2, "type": "uint64"}) == [(2, 3, 0), (4, 11, 0)]
+    assert layout({"at": 2, "type": "int64", "order": "CDAB"}) == [(4, 3, 2), (2, 11, 2)]
+    assert layout({"at": 2, "type": "float64", "order": "DCBA"}) == [(4, 5, 3), (2, 11, 3)]
+    assert layout({"at": 2, "type": "string6", "order": "BADC"}) == [(2, 3, 1), (4, 9, 1)]
+    assert layout({"at": 2, "type": "string6", "order": "CDAB"}) == [(3, 3, 2), (2, 9, 0)]
+    assert layout({"at": 1, "type": "bcd16"}, {"at": 2, "type": "bcd32"}) == [(1, 1, 0), (2, 3, 0)]
+    state = {"at": 7, "type": "uint16"}
+    first, second = dict(state, bit=1), dict(state, bits=[0, 4])
+    assert layout(first, second, dict(first, bit=3)) == [(7, 1, 0)], "one register"
+    assert layout(state, second) == [(7, 1, 0)] and layout(first, state) == [(7, 1, 0), (7, 1, 0)]
+    assert len(layout(first, dict(second, order="BADC"))) == 2 and len(layout(first, dict(second, at=8))) == 2
+    assert len(layout(first, {"at": 7, "type": "int16"}, second)) == 3, "the last one that has columns counts"

@@ -83,7 +83,7 @@ class Bus:
         self._idle_for_ms = 0
         self._back_to_back = False
         self._rest_us = 0  # silence that the share of the bus demands
-        self._broken = False  # the port failed
+        self.broken = False  # the port failed
         self._broken_ms = 0
         self._t35_us = line.t35_us
         self._share = line.share_permille
@@ -148,7 +148,7 @@ class Bus:
 
     def _next(self):
         """No transaction is under way: begin the next one or rest."""
-        if self._asked or self._broken or self._rest_us:
+        if self._asked or self.broken or self._rest_us:
             rest = self._rest()
             if rest:
                 if self._pending is not None:
@@ -176,7 +176,7 @@ class Bus:
         """us for which no transaction may begin."""
         if self._asked:
             return RELAXED_US
-        if self._broken and self._diff(self._ms(), self._broken_ms) < _BREAK_MS:
+        if self.broken and self._diff(self._ms(), self._broken_ms) < _BREAK_MS:
             return 50000
         if self._rest_us:
             left = self._rest_us - self._diff(self._us(), self.engine.end_us)
@@ -209,8 +209,8 @@ class Bus:
             self._failed(i, read, quality, took_us)
             return
         self._tries[i] = 0
-        if self._broken:
-            self._broken = False
+        if self.broken:
+            self.broken = False
             self._on_event(BUS_BACK, read.unit.unit_id, 0)
         self.scheduler.answered(i)
         if (quality == EXCEPTION + 2 or quality == EXCEPTION + 3) and self._split(i, read):
@@ -235,7 +235,7 @@ class Bus:
         self._tries[i] = 0
         now = self._ms()
         data = self.engine.data
-        if quality == BUS_FAULT and not self._broken:
+        if quality == BUS_FAULT and not self.broken:
             self._break(3)
         if quality != TIMEOUT and not self._probe:  # says nothing about the unit, or that it lives
             scheduler.missed(i)
@@ -245,7 +245,7 @@ class Bus:
         tell = scheduler.failed(i, hold_ms, took_us // 1000 + 1, suspect)
         if scheduler.quarantined != healthy:
             self.frozen = self.evidence.rows()
-        if scheduler.fault or self._broken:
+        if scheduler.fault or self.broken:
             quality = BUS_FAULT
         self._on_result(read, quality, now, data, 0)
         if tell:
@@ -272,9 +272,9 @@ class Bus:
 
     def _break(self, reason=2):
         """The port failed or the line is never silent."""
-        if not self._broken:
+        if not self.broken:
             self._on_event(EVENT_BUS_FAULT, reason, 0)
-        self._broken = True
+        self.broken = True
         self._broken_ms = self._ms()
 
     # --- pauses
@@ -393,6 +393,7 @@ class Bus:
             row["latency_us"] = [max(0, unit.latency_min_us), tally.mean_us(), tally.max_us]
             for name, count in zip(NAMES, tally.counts):
                 row[name] = count
+            row.update({"resyncs": unit.resyncs, "late": unit.late})
         else:
             answers = tally.counts[REPLIES] + tally.counts[EXCEPTIONS]
             row["answered_ms"] = health.since_ms if answers else None

@@ -31,6 +31,7 @@ _SPIN_COARSE_US = const(300)  # the same under an operating system
 _TIGHT_US = const(8000)  # so long after its usual time a reply is awaited tightly, then at 1 ms
 _BUF = const(280)  # an ADU, an echo and some stray bytes
 _NOISE_LIMIT_US = const(1000000)  # a line that is not silent for so long is faulty
+_HELD_US = const(700)  # looks are so far apart only where something else held the loop
 _EARLY_US = const(500)  # what the software may mistake the end of a request by
 _MASK = const(0x3FFFFFFF)  # counters wrap where the ticks do
 _VAGUE = const(1000)  # see modbus.reply.find
@@ -45,6 +46,8 @@ class Engine:
         self.quality = GOOD
         self.data = bytearray(MAX_ADU_BYTES)  # reply data, valid until the next answer is accepted
         self.nbytes = 0
+        self.buf = bytearray(_BUF)  # what came in; heard: how many bytes of it the last transaction got
+        self.heard = 0
         self.end_ms = 0  # ticks_ms at which the last byte of the reply had arrived
         self.sent_us = 0  # ticks_us at which the request had been handed to the port
         self.look_us = 0  # after sent_us: before that a look at the port is useless
@@ -53,7 +56,7 @@ class Engine:
         self.watched = False  # the reply was seen to come; else it was there at the first look, maybe for long
         self.gap_us = 0  # silence between the last byte and our request
         self.echo = False  # the port hears what it sends
-        self.resyncs = 0  # replies found behind stray bytes
+        self.resyncs = 0  # replies found behind stray bytes; unit.resyncs and unit.late are those of one unit
         self.stray_bytes = 0  # bytes that belonged to no answer
         self.late = 0  # answers that came after their timeout
         self.on_stray = None  # on_stray(buf, start, end, own): bytes of no transaction; own: a request that may echo
@@ -69,13 +72,13 @@ class Engine:
         self._silence_us = line.silence_us
         self._stop_us = line.stop_us
         self._char_us = line.char_us
-        self._buf = bytearray(_BUF)
         self._chunk = bytearray(_BUF)
         self._n = 0
         self._last_us = clock.ticks_us()  # the line has been silent since
         self._noise_us = self._last_us  # begin of a wait for silence
         self._behind_us = 0  # by so much the last reply was seen later than it can have ended
         self._slack_us = 0  # by so much the reply may have been earlier than it was seen
+        self._seen_us = 0  # after sent_us: the last look that found the reply not complete
         self._missing = 0  # bytes without which a look is useless
         self._vague = True  # no head of a reply was seen so far
         self._overdue = None  # read that timed out and whose answer may still come
@@ -172,6 +175,7 @@ class Engine:
                         break
                 else:
                     since = diff(us(), self.sent_us)
+                    self._seen_us = since
                     self.watched = True
         read = self.read
         arrived = available()
@@ -179,10 +183,10 @@ class Engine:
         if arrived:
             self._last_us = now
             self._take(arrived)
-            if self._n == read.need and not self.echo and whole(self._buf, read.need, read.frame, TABLE):
+            if self._n == read.need and not self.echo and whole(self.buf, read.need, read.frame, TABLE):
                 return self._accept(0, now)
             if self._n > len(read.frame) or not self.echo:
-                at = find(self._buf, self._n, read.frame, read.need, False)
+                at = find(self.buf, self._n, read.frame, read.need, False)
                 if at >= 0:
                     return self._accept(at, now)
                 self._vague = at < -_VAGUE
@@ -194,7 +198,7 @@ class Engine:
     def _wait_on(self, read, now):
         """The reply is not complete: for how long is there nothing to see?"""
         self.watched = True
-        since = self._diff(now, self.sent_us)
+        self._seen_us = since = self._diff(now, self.sent_us)
         left = read.first_us - since  # until the first byte must have come
         if self._n:
             quiet = read.inter_us - self._diff(now, self._last_us)
@@ -216,10 +220,10 @@ class Engine:
         n = self._n
         if n:
             k = self._receive_into(self._chunk, min(arrived, _BUF - n))
-            move(self._buf, n, self._chunk, 0, k)
+            move(self.buf, n, self._chunk, 0, k)
             self._n = n + k
         else:
-            self._n = self._receive_into(self._buf, min(arrived, _BUF))
+            self._n = self._receive_into(self.buf, min(arrived, _BUF))
 
     def _hear(self):
         """Bytes outside a transaction: counted and dropped, unless they begin an overdue answer."""
@@ -230,20 +234,21 @@ class Engine:
         self._last_us = self._us()
         self.stray_bytes = (self.stray_bytes + self._n - before) & _MASK
         if self.on_stray is not None:
-            self.on_stray(self._buf, before, self._n, self.read.frame if self.echo else None)
+            self.on_stray(self.buf, before, self._n, self.read.frame if self.echo else None)
         self._find_overdue()
 
     def _find_overdue(self):
         """Count an overdue answer that is in the buffer."""
         read = self._overdue
-        if read is not None and find(self._buf, self._n, read.frame, read.need, True) >= 0:
+        if read is not None and find(self.buf, self._n, read.frame, read.need, True) >= 0:
             self.late = (self.late + 1) & _MASK
+            read.unit.late = (read.unit.late + 1) & _MASK
             self._overdue = None
 
     def _accept(self, at, now):
         """The buffer holds a reply at offset `at`."""
         read = self.read
-        buf = self._buf
+        buf = self.buf
         length = read.need
         wire_us = read.wire_us
         quality = GOOD
@@ -256,16 +261,23 @@ class Engine:
         latency = self._diff(now, self.sent_us) - wire_us + self._stop_us
         if latency < 0 and self._exact and latency < -_EARLY_US - (wire_us >> 5):  # clocks differ by up to 3 %
             self.late = (self.late + 1) & _MASK
+            read.unit.late = (read.unit.late + 1) & _MASK
             self._n = 0
             self._look_first(read)
             return 1
         if self._n != length:
             self._account_for(at, length)
         move(self.data, 0, buf, at + 3, self.nbytes)
-        self.latency_us = max(0, latency - self._slack_us)  # a look at the latter would come late for ever
         behind = 0
-        if not self.watched and self._exact:  # the loop was held: the reply ended when it could, as far as we know
-            behind = max(0, self._diff(now, self.sent_us) - self.look_us)
+        if self._exact:
+            since = self._diff(now, self.sent_us)
+            if not self.watched:  # the loop was held: the reply ended when it could, as far as we know
+                behind = max(0, since - self.look_us)
+            elif since - self._seen_us > _HELD_US and not self._slack_us:  # the same between two looks
+                ended = self.look_us if self.look_us > self._seen_us else (self._seen_us + since) >> 1
+                behind = max(0, since - ended)
+                latency -= behind
+        self.latency_us = max(0, latency - self._slack_us)  # a look at the latter would come late for ever
         self._behind_us = behind
         if self._overdue is not None:
             self.forget(read.unit)
@@ -279,28 +291,29 @@ class Engine:
         """There are more bytes than the reply of `length` at offset `at`: echo, stray ones, a late answer."""
         read = self.read
         stray = self._n - length
-        if at == len(read.frame) and same(self._buf, read.frame):
+        if at == len(read.frame) and same(self.buf, read.frame):
             self.echo = True
             stray -= at
         elif at:
             self.resyncs = (self.resyncs + 1) & _MASK
+            read.unit.resyncs = (read.unit.resyncs + 1) & _MASK
             self._find_overdue()
             if self.echo:
                 stray = max(0, stray - len(read.frame))
         self.stray_bytes = (self.stray_bytes + stray) & _MASK
         if stray and self.on_stray is not None:
-            self.on_stray(self._buf, 0, at, read.frame)
-            self.on_stray(self._buf, at + length, self._n, None)
+            self.on_stray(self.buf, 0, at, read.frame)
+            self.on_stray(self.buf, at + length, self._n, None)
 
     def _give_up(self, now):
         """No more bytes are coming: take what is there, or name what went wrong."""
         read = self.read
-        at = find(self._buf, self._n, read.frame, read.need, True)
+        at = find(self.buf, self._n, read.frame, read.need, True)
         if at >= 0:
             return self._accept(at, now)
-        quality = verdict(self._buf, self._n, read.frame)
+        quality = verdict(self.buf, self._n, read.frame)
         if self._n and self.on_stray is not None:
-            self.on_stray(self._buf, 0, self._n, read.frame)
+            self.on_stray(self.buf, 0, self._n, read.frame)
         self._find_overdue()
         if quality == TIMEOUT:
             self._overdue = read
@@ -310,6 +323,7 @@ class Engine:
 
     def _end(self, quality, now):
         self.quality = quality
+        self.heard = self._n
         self._n = 0
         self.end_us = now
         self.end_ms = self._ms()

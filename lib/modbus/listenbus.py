@@ -77,7 +77,7 @@ class ListeningBus:
         self._on_result = on_result
         self._on_event = on_event
         self._tune = port.tune
-        self._broken = False
+        self.broken = False
         self._tap = Tap(port, clock, line, self._on_pair)
         self.listener = self._tap.listener
         self._feed = PlanFeed(plan, self._on_heard, self._on_part)
@@ -128,8 +128,8 @@ class ListeningBus:
         try:
             wait_us = self._tap.step()
         except OSError:
-            if not self._broken:
-                self._broken = True
+            if not self.broken:
+                self.broken = True
                 self._begin_fault(2)
             raise
         if wait_us:
@@ -139,7 +139,7 @@ class ListeningBus:
     def _open_again(self):
         try:
             self._tune(self.line.baud, self.line.serial_format)
-            self._broken = False
+            self.broken = False
         except OSError:
             pass  # `step` fails again, and after the next break this is tried again
 

@@ -2,7 +2,8 @@
 
 Points of one unit, function and period become one read as long as the hole between them is
 at most `max_gap` registers (16 times as many coils), contains none of the unit's `holes`, and the
-read stays within `max_registers` (16 times as many coils, at most 2000). The time on the wire is
+read stays within `max_registers` (16 times as many coils, at most 2000). A point and the one that scales it
+(`scale_from`) are never parted, whatever lies between them. The time on the wire is
 computed before anything is polled; a plan that does not fit is refused with the numbers.
 
 Loaded by modbus.plan when it is needed, and released by the application after the start.
@@ -12,8 +13,8 @@ from array import array
 
 from modbus import adu, pdu
 from modbus.plan import Read, Unit
+from modbus.widths import words_of
 
-_WORDS = {"bool": 1, "uint16": 1, "int16": 1, "uint32": 2, "int32": 2, "float32": 2}
 _SPREAD_LIMIT_MS = 10000
 _NO_FRAME = bytes(8)  # every request of a read has 8 bytes; its builder takes 13 KB of heap
 
@@ -47,6 +48,7 @@ def _unit(config, index):
     unit.max_gap = config.get("max_gap", 8)
     unit.comm_loss_ms = config.get("comm_loss_ms", 0)
     unit.latency_min_us = 0
+    unit.resyncs = unit.late = 0  # see modbus.engine
     return unit
 
 
@@ -65,9 +67,9 @@ def _merge(plan, unit, fc, period_ms, points, holes, frames):
     limit = min(unit.max_registers * scale, 2000)
     start = end = 0
     run = []
-    for point in points:
-        address = point["address"]
-        after = address + _WORDS[point["type"]]
+    for address, after, together in _inseparable(points):
+        if len(together) > 1:
+            _check_together(plan, unit, fc, address, after, together, limit, holes)
         if run and (
             address - end > unit.max_gap * scale
             or after - start > limit
@@ -78,9 +80,38 @@ def _merge(plan, unit, fc, period_ms, points, holes, frames):
             run = []
         if not run:
             start = end = address
-        run.append(point)
+        run.append((address, after, together))
         end = max(end, after)
     _add_points(plan, unit, fc, start, end - start, period_ms, run, frame)
+
+
+def _inseparable(points):
+    """The points, sorted by address, as (first address, address behind, points that must share a read)."""
+    items = [(point["address"], point["address"] + words_of(point["type"]), [point]) for point in points]
+    scales = {}
+    for point in points:
+        name = point.get("scale_from")
+        if name:
+            scales.setdefault(name, []).append(point)
+    for scale in points:
+        for point in scales.get(scale["name"], ()) if scales else ():
+            start = min(point["address"], scale["address"])
+            end = max([each["address"] + words_of(each["type"]) for each in (point, scale)])
+            inside = [item for item in items if item[0] < end and item[1] > start]
+            at = items.index(inside[0])
+            items = [item for item in items if item not in inside]
+            merged = sorted([each for item in inside for each in item[2]], key=lambda each: each["address"])
+            items.insert(at, (inside[0][0], max([item[1] for item in inside]), merged))
+    return items
+
+
+def _check_together(plan, unit, fc, address, after, points, limit, holes):
+    names = [point["name"] for point in points if "scale_from" in point]
+    text = "%s: %s.%s and what scales it (scale_from): " % (plan.line.name, unit.name, names[0])
+    if after - address > limit:
+        raise PlanError(text + "found %d registers apart, allowed %d in one read" % (after - address, limit))
+    if _touches(holes, address, after):
+        raise PlanError(text + "found a hole of the unit between them, allowed none in one read")
 
 
 def _touches(holes, start, end):
@@ -90,15 +121,16 @@ def _touches(holes, start, end):
 
 def _add_points(plan, unit, fc, address, count, period_ms, points, frame):
     sections = array("H")
-    for point in points:
-        start = point["address"] - address
-        end = start + _WORDS[point["type"]]
-        priority = point.get("priority", 1)  # 0..3
+    for start, end, together in points:
+        start -= address
+        end -= address
+        priority = max([point.get("priority", 1) for point in together])  # 0..3
         if sections and start < sections[-2]:  # overlaps
             sections[-2] = max(sections[-2], end)
             sections[-1] = max(sections[-1], priority)
         else:
             sections.extend(array("H", (start, end, priority)))
+    points = [point for item in points for point in item[2]]
     _add(plan, unit, fc, address, count, period_ms, points, sections, frame)
 
 

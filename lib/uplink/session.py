@@ -62,14 +62,13 @@ class Session:
         self.connects = 0  # sessions established
         self.known = False  # the broker of the last one had kept our session, so its retained messages too
         self.failures = 0  # attempts that failed and connections that were lost
-        self.published = 0  # messages taken
-        self.acked = 0  # messages acknowledged
+        self.published = self.acked = 0  # messages taken, messages acknowledged
         self.resent = 0  # packets sent again
         self.strays = 0  # packets that we did not expect and could ignore
         self._broker = 0
         self._backoff_ms = self._backoff_min_ms
         self._reported = ""  # the last text given to on_state(False, ...)
-        self._proven = False  # this connection has carried an answer since CONNACK
+        self.proven = False  # this connection has carried an answer since CONNACK
         self._retry_at = self._gap_until = clock.ticks_ms()
         self._clear()
 
@@ -94,8 +93,7 @@ class Session:
     def publish(self, topic, payload, retain=False):
         """Take a message for QoS 1; only after `can_publish(len(payload))` said True. The payload is copied.
         Returns its token, an int in 1..65535, unique among the messages not acknowledged yet."""
-        topic = to_bytes(topic)
-        payload = to_bytes(payload)
+        topic, payload = to_bytes(topic), to_bytes(payload)
         assert 0 < len(topic) <= self._topic_bytes
         window = self._waiting
         start = self._room(len(payload))
@@ -112,6 +110,13 @@ class Session:
         except _Lost as lost:
             self._fail(str(lost))
             return False
+
+    def ping(self):
+        """Ask the broker for a sign of life: `pinging` until it has answered. Only while a session stands."""
+        if not self.pinging:
+            self._codec.ping_into(self._control)
+            self.pinging = True
+            self._ping_since = self._clock.ticks_ms()
 
     def close(self):
         """Drop the connection without DISCONNECT: the broker publishes the last will, `service()` connects again."""
@@ -174,7 +179,6 @@ class Session:
         return wrote or got
 
     # Time
-
     def _watch(self, now):
         if not self._net.up():
             raise _Lost("network is down")
@@ -191,16 +195,14 @@ class Session:
         """MQTT 3.1.1, 3.1.2.10: something must leave within the keep alive time. We ask at half of it, also when
         nothing has arrived for that long, so that a half-open connection shows."""
         half_ms = self._keep_alive_s * 500
-        if self._pinging:
+        if self.pinging:
             since = self._ping_since
             if self._clock.ticks_diff(self._rx_at, since) > 0:
                 since = self._rx_at
             if self._elapsed(now, since, self._ack_timeout_ms):
                 raise _Lost("no answer to PINGREQ for %d ms" % self._clock.ticks_diff(now, since))
         elif self._elapsed(now, self._tx_at, half_ms) or self._elapsed(now, self._rx_at, half_ms):
-            self._codec.ping_into(self._control)
-            self._pinging = True
-            self._ping_since = now
+            self.ping()
 
     # Sending: one packet per write. Control packets go between PUBLISH packets, never inside one.
 
@@ -223,8 +225,7 @@ class Session:
                 self._offset += count
                 whole = self._offset == len(packet)
                 if whole:
-                    self._offset = 0
-                    self._unfinished = False
+                    self._offset, self._unfinished = 0, False
             else:
                 break
             if count:
@@ -284,7 +285,7 @@ class Session:
         elif first == 0x40 and length == 2:
             self._on_puback(body[0] << 8 | body[1])
         elif first == 0xD0 and not length:
-            self._pinging = False
+            self.pinging = False
             self._prove()
         elif first & 0xF0 == 0x30:
             self._on_publish(first, body, length)
@@ -309,7 +310,7 @@ class Session:
         self._tx_at = self._now
         self._reported = ""
         if self.on_state:
-            self.on_state(True, self._name() + "connected")
+            self.on_state(True, self.name() + "connected")
 
     def _on_puback(self, packet_id):
         window = self._waiting
@@ -340,13 +341,11 @@ class Session:
             at = 2 + (body[0] << 8 | body[1])
             if at + 2 > len(body):
                 raise _Lost("protocol error: PUBLISH with a topic of %d bytes" % (at - 2))
-            self._control.extend(b"\x40\x02")
-            self._control.extend(body[at : at + 2])
+            self._control.extend(b"\x40\x02" + bytes(body[at : at + 2]))
 
     def _prove(self):
-        if not self._proven:
-            self._proven = True
-            self._backoff_ms = self._backoff_min_ms
+        self.proven = True
+        self._backoff_ms = self._backoff_min_ms
 
     # The end of a connection
 
@@ -358,13 +357,13 @@ class Session:
         self._unfinished = False  # packet _sent - 1 is not written whole yet
         self._sent = 0  # packets of the window that were begun on this connection
         self._open = min(2, self._window)  # grows by one with every PUBACK: a slow link is not flooded
-        self._pinging = False
+        self.pinging = False
         self._secured = False  # a TLS handshake was begun
         self._ping_since = self._ack_since = self._since = self._secured_at = 0
         self._now = self._tx_at = self._rx_at = self._watched_at = self._clock.ticks_ms()
 
     def _fail(self, text):
-        text = self._name() + text
+        text = self.name() + text
         self.failures += 1
         if self._connection:
             self._connection.close()
@@ -372,14 +371,14 @@ class Session:
         pause_ms = self._backoff_ms
         if self.state == UP:
             self._reported = ""
-        if self.state == UP and self._proven:
+        if self.state == UP and self.proven:
             self._broker = 0  # the first of the list is preferred again
         else:
             self._broker = (self._broker + 1) % len(self._brokers)
             if self._broker == 0:
                 self._backoff_ms = min(2 * pause_ms, self._backoff_max_ms)
         self.state = WAITING
-        self._proven = False
+        self.proven = False
         if self._secured:
             gap_ms = self._handshake_gap_ms  # and up to a sixteenth more, so that boxes do not stay in step
             self._gap_until = self._clock.ticks_add(self._secured_at, gap_ms + (self._rand(10) * gap_ms >> 14))
@@ -391,10 +390,10 @@ class Session:
 
     def _report(self, text):
         self.last_error = text
-        if text != self._reported:
-            self._reported = text
-            if self.on_state:
-                self.on_state(False, text)
+        changed, self._reported = text != self._reported, text
+        if changed and self.on_state:
+            self.on_state(False, text)
 
-    def _name(self):
+    def name(self):
+        """The broker in use, as a text begins with it."""
         return "broker %s:%d: " % self._brokers[self._broker]

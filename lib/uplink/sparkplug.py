@@ -8,11 +8,14 @@ small ints (`split`), a 32-bit word four bytes. SPARKPLUG.md says which types an
 INT32 = 3
 INT64 = 4
 UINT16 = 6
+UINT64 = 8
 FLOAT = 9
+DOUBLE = 10
 BOOLEAN = 11
 STRING = 12
 
 # What a register type becomes; the index is the kind of uplink.points: bool, uint16, int16, uint32, float32, int32.
+# The others: gateway.sparkplug_points.
 DATATYPES = (BOOLEAN, UINT16, INT32, INT64, FLOAT, INT32)
 
 # Quality property (6.4.15)
@@ -37,6 +40,7 @@ _PROPERTIES = 0x4A
 _INT = 0x50
 _LONG = 0x58
 _FLOAT = 0x65
+_DOUBLE = 0x69
 _BOOL = 0x70
 _STRING = 0x7A
 _KEY = 0x0A  # of PropertySet
@@ -76,6 +80,22 @@ def put_word(buf, at, word):
         at += 1
         low >>= 7
     return put_varint(buf, at, high)
+
+
+def put_long(buf, at, word):
+    """Eight big-endian bytes as one varint, unsigned."""
+    end = at
+    for i in range(10):
+        place, shift = 7 - (7 * i >> 3), 7 * i & 7
+        part = word[place] >> shift
+        if place and shift > 1:
+            part |= word[place - 1] << (8 - shift)
+        part &= 127
+        buf[at + i] = part | 128
+        if part or not i:
+            end = at + i
+    buf[end] &= 127
+    return end + 1
 
 
 def put_time(buf, at, time):
@@ -128,8 +148,8 @@ def property_set(pairs):
 class PayloadWriter:
     """Writes one payload at a time: begin(), then metrics as far as `fits`, then finish(); `payload` is the result.
 
-    A metric: name (str, or None in data messages), alias (0: none), time, datatype, value: 4 big-endian bytes, text for
-    STRING, None for null; historical; properties as from `property_set`, or None.
+    A metric: name (str, or None in data messages), alias (0: none), time, datatype, value: 4 or (INT64, UINT64, DOUBLE)
+    8 big-endian bytes, text for STRING, None for null; historical; properties as from `property_set`, or None.
     """
 
     def __init__(self, max_bytes):
@@ -200,17 +220,18 @@ class PayloadWriter:
         buf = self._buf
         if datatype == STRING:
             return put_bytes(buf, at, _STRING, value.encode())
-        if datatype == FLOAT:
-            buf[at] = _FLOAT
-            for i in range(4):
-                buf[at + 1 + i] = value[3 - i]
-            return at + 5
+        if datatype == FLOAT or datatype == DOUBLE:
+            buf[at] = _FLOAT if datatype == FLOAT else _DOUBLE
+            for byte in reversed(value):
+                at += 1
+                buf[at] = byte
+            return at + 1
         if datatype == BOOLEAN:
             buf[at] = _BOOL
             buf[at + 1] = value[3]
             return at + 2
-        buf[at] = _LONG if datatype == INT64 else _INT
-        return put_word(buf, at + 1, value)
+        buf[at] = _LONG if datatype == INT64 or datatype == UINT64 else _INT
+        return put_long(buf, at + 1, value) if len(value) == 8 else put_word(buf, at + 1, value)
 
 
 def asks_rebirth(payload):

@@ -72,15 +72,15 @@ class SparkplugSession(Session):
     def leave(self, text):
         """From `on_message` only: end this connection without DISCONNECT, so that the broker publishes the last will,
         and go to the next broker of the list."""
-        self._proven = False
+        self.proven = False
         raise _Lost(text)
 
     def _exchange(self, now):
         busy = super()._exchange(now)
         covered = self._sent - (1 if self._unfinished else 0)
-        if covered and not self._pinging:
+        if covered and not self.pinging:
             self._codec.ping_into(self._control)
-            self._pinging = True
+            self.pinging = True
             self._ping_since = now
             self._covered = covered
             return True

@@ -6,7 +6,7 @@ and values are arrays of numbers, values in the order of the meta's points. FORM
 
 from uplink import cbor
 from uplink.batch import FORMAT, Batch
-from uplink.points import INT16, INT32, UINT16, UINT32, micropython, ptr8, width_of
+from uplink.points import GOES_ON, INT16, INT32, UINT16, UINT32, micropython, ptr8, width_of
 
 # Tags of RFC 8746, 2: little-endian, which most libraries turn into a view without copying.
 UINT8_ARRAY = 64
@@ -15,6 +15,10 @@ UINT32_ARRAY = 70
 INT16_ARRAY = 77
 INT32_ARRAY = 78
 FLOAT32_ARRAY = 85
+UINT64_ARRAY = 71
+INT64_ARRAY = 79
+FLOAT64_ARRAY = 86
+TEXT = 3  # what points.parts calls strings
 
 
 @micropython.viper
@@ -41,18 +45,26 @@ def put_of_group(groups: ptr8, source: ptr8, count: int, group: int, width: int,
 
 
 @micropython.viper
-def put_words(words: ptr8, count: int, width: int, out: ptr8, at: int) -> int:
-    """The low `width` bytes of big-endian 32-bit words, little-endian. Returns the place after them."""
+def put_words(words: ptr8, count: int, width: int, out: ptr8, at: int, step: int, text: int):
+    """The low `width` bytes of big-endian 32-bit words, little-endian, or as they are with `text`; from one to the next
+    the place moves by `step`."""
     for i in range(count):
         for b in range(width):
-            out[at + b] = words[4 * i + 3 - b]
-        at += width
-    return at
+            if text:
+                out[at + b] = words[4 * i + 4 - width + b]
+            else:
+                out[at + b] = words[4 * i + 3 - b]
+        at += step
 
 
 def tag_of(kind):
-    """The typed array that holds points of this kind."""
+    """The typed array that holds points of this kind, that of their first column."""
+    wide = kind >> 6 & 3
     kind &= 7
+    if wide:  # see points.parts
+        if wide == TEXT:
+            return UINT8_ARRAY
+        return UINT64_ARRAY if wide == 1 else FLOAT64_ARRAY if kind == INT32 else INT64_ARRAY
     if kind == UINT16:
         return UINT16_ARRAY
     if kind == INT16:
@@ -108,13 +120,24 @@ class TypedEncoder(Batch):
                 at = self._put_rows(at, group, ())
                 continue
             at = cbor.put_string(out, at, "values")
-            at = cbor.put_head(out, at, cbor.ARRAY, len(layout))
-            for point in layout:
-                self._load_column(point, good)
+            at = cbor.put_head(out, at, cbor.ARRAY, sum([not point & GOES_ON for point in layout]))
+            first = step = start = place = 0
+            for i, point in enumerate(layout):
                 width = width_of(point) or 1
-                at = cbor.put_head(out, at, cbor.TAG, tag_of(point))
-                at = cbor.put_head(out, at, cbor.BYTES, good * width)
-                at = put_words(self._words, good, width, out, at)
+                if not point & GOES_ON:
+                    first = point
+                    step = width
+                    while i + 1 < len(layout) and layout[i + 1] & GOES_ON:
+                        i += 1
+                        step += width_of(layout[i])
+                    at = cbor.put_head(out, at, cbor.TAG, tag_of(point))
+                    start = cbor.put_head(out, at, cbor.BYTES, good * step)
+                    at = start + good * step
+                    place = 0
+                text = first >> 6 & 3 == TEXT
+                self._load_column(point, good)
+                put_words(self._words, good, width, out, start + (place if text else step - place - width), step, text)
+                place += width
                 yield
         for key, items in (("events", self._events), ("time_marks", self._marks)):
             if items:

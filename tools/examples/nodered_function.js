@@ -14,9 +14,15 @@ const metas = context.get("metas") || {};
 const waiting = context.get("waiting") || [];
 const base = (topic, parts) => topic.split("/").slice(0, -parts).join("/");
 
-function scaled(value, point) {
-  if (typeof value !== "number" || (point.scale === 1 && point.offset === 0)) return value;
-  return Number((value * point.scale + point.offset).toPrecision(12)); // 237 x 0.1 is 23.7
+function scaled(value, point, values) { // values: all of the sample
+  if (typeof value !== "number" || (point.scale === 1 && point.offset === 0 && !point.scale_from)) return value;
+  let factor = point.scale;
+  if (point.scale_from) {
+    const by = values[point.scale_from], divisor = point.scale_as === "divisor";
+    if (typeof by !== "number" || (divisor ? by <= 0 : Math.abs(by) > 10)) return null;
+    factor *= divisor ? 1 / by : 10 ** (point.scale_as === "exponent" ? by : -by);
+  }
+  return Number((value * factor + point.offset).toPrecision(12)); // 237 x 0.1 is 23.7
 }
 
 function decoded(message) { // messages, or null while a meta is missing
@@ -38,7 +44,7 @@ function decoded(message) { // messages, or null while a meta is missing
     topic: base(message.topic, 1) + "/" + sample.unit,
     payload: { time: sample.utc_ms === null ? null : new Date(sample.utc_ms), quality: sample.quality,
       uptime_ms: sample.uptime_ms, ...Object.fromEntries(Object.entries(sample.values)
-        .map(([name, value]) => [name, scaled(value, points[sample.unit + "." + name])])) },
+        .map(([name, value]) => [name, scaled(value, points[sample.unit + "." + name], sample.values)])) },
   }));
 }
 

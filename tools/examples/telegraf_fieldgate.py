@@ -11,7 +11,6 @@ that does not know UTC yet are counted on stderr and left out: line protocol has
 from __future__ import annotations
 
 import json
-import math
 import sys
 from decimal import Decimal
 from typing import Any
@@ -30,15 +29,26 @@ def escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
 
 
-def field(value: Any, point: dict[str, Any]) -> str | None:
-    """A value in line protocol, scaled; None for what is no number."""
+def field(value: Any, point: dict[str, Any], values: dict[str, Any]) -> str | None:
+    """A value in line protocol, scaled; None for what is not available. values: all of the sample."""
+    if value is None:
+        return None
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if point["scale"] != 1 or point["offset"] != 0:
-        value = float(Decimal(repr(value)) * Decimal(repr(point["scale"])) + Decimal(repr(point["offset"])))
-    return f"{value}i" if isinstance(value, int) else repr(value)
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if point["scale"] != 1 or point["offset"] != 0 or "scale_from" in point:
+        exact = Decimal(repr(value)) * Decimal(repr(point["scale"]))
+        if "scale_from" in point:
+            by = values.get(point["scale_from"])
+            if by is None or (by <= 0 if point["scale_as"] == "divisor" else not -10 <= by <= 10):
+                return None
+            if point["scale_as"] == "divisor":
+                exact /= by
+            else:
+                exact = exact.scaleb(by if point["scale_as"] == "exponent" else -by)
+        value = float(exact + Decimal(repr(point["offset"])))
+    return f"{value}{'i' if value < 1 << 63 else 'u'}" if isinstance(value, int) else repr(value)
 
 
 class Lines:
@@ -78,7 +88,7 @@ class Lines:
                 continue
             fields = [f"quality={sample['quality']}i"]
             for name, value in sample["values"].items():
-                text = field(value, points[sample["unit"], name])
+                text = field(value, points[sample["unit"], name], sample["values"])
                 if text is not None:
                     fields.append(f"{escaped(name)}={text}")
             tags = f"base={escaped(base)},unit={escaped(sample['unit'])}"

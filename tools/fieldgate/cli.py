@@ -33,6 +33,8 @@ COMMANDS = (
     Command("glossary", "fieldgate.glossary_cli", "glossary", "Print the glossary, or look a word up."),
     Command("console-manual", "fieldgate.console_manual", "main", "Print the manual of the box's console."),
     Command("log", "fieldgate.log_cli", "app", "Look into the flash log of an image or a box."),
+    Command("profile", "fieldgate.profile_cli", "app", "List, check, import and apply device profiles."),
+    Command("modbus-map", "fieldgate.modbus_map_cli", "modbus_map", "Print the registers that SCADA reads from a box."),
     Command("certs", "fieldgate.certs_cli", "app", "Check certificates and convert them for a box."),
     Command("build", "fieldgate.build_cli", "build", "Compile the device files of the boards into build/boards/."),
     Command("image", "fieldgate.image_cli", "build_image", "Build the image of a board, with its papers."),
@@ -42,6 +44,7 @@ COMMANDS = (
     Command("repl", "fieldgate.flash_cli", "repl", "Talk to a box over the cable."),
     Command("backup", "fieldgate.flash_cli", "backup", "Save the configuration of a box into a file."),
     Command("restore", "fieldgate.flash_cli", "restore", "Write such a file onto a box."),
+    Command("provision", "fieldgate.provision_cli", "provision_boxes", "Set up boxes over the cable, with labels."),
     Command("size", "fieldgate.build_cli", "size", "Compare the .mpy bytes of every device module with its budget."),
 )
 

@@ -18,13 +18,14 @@ from typing import Annotated, Any
 
 import typer
 
+from fieldgate.monitor.client import utc_ms
 from fieldgate.monitor_cli import split_address
 
 
 def collect(
     broker: Annotated[str, typer.Argument(help="broker as host or host:port")] = "127.0.0.1:1883",
     db: Annotated[str, typer.Option(help="file, or URL of any database that SQLAlchemy reaches")] = "fieldgate.db",
-    base: Annotated[str, typer.Option(help="base topic of one box; every box when left out")] = "",
+    base: Annotated[str, typer.Option(help="base topic of one box or Sparkplug node; all when left out")] = "",
     client_id: Annotated[str, typer.Option(help="names the durable session; from the database when left out")] = "",
     user: Annotated[str, typer.Option(help="user name; the password is read from FIELDGATE_MQTT_PASSWORD")] = "",
     ca: Annotated[Path | None, typer.Option(help="CA certificate (PEM): use TLS")] = None,
@@ -61,7 +62,8 @@ def run(
     """Until `seconds` are over, SIGINT or SIGTERM."""
     from fieldgate.collect_link import Link
     from fieldgate.collect_store import Collection, open_database
-    from fieldgate.monitor.site import filters
+    from fieldgate.collect_topics import filters
+    from fieldgate.sparkplug_payload import rebirth
 
     user, ca, certificate, key = access
     link = Link(host, port, client_id, filters(base))
@@ -73,12 +75,19 @@ def run(
     lock = only_writer(url)
     collection = Collection(open_database(url))
     deadline = time.monotonic() + seconds if seconds else float("inf")
+    connects = 0
     with reports:
         while not ended.asked and time.monotonic() < deadline:
             messages = link.receive(0.25)
+            if link.connects != connects:
+                connects = link.connects
+                collection.nodes.forget()
             if messages:
                 collection.take(messages)
                 link.acknowledge()
+            for topic in collection.nodes.asks:
+                link.publish(topic, rebirth(utc_ms()))
+            collection.nodes.asks.clear()
             reports.show(collection, link)
     link.close()
     reports.last(collection, link)

@@ -49,6 +49,7 @@ class Link:
         self._was_up = False
         self.connected = False
         self.problem = f"connecting to {host}:{port}"
+        self.connects = 0
         self.forgotten = 0  # reconnects at which the broker had lost our session: messages may be missing
 
     def login(self, user: str, password: str) -> None:
@@ -83,6 +84,10 @@ class Link:
             self._client.ack(packet_id, qos)
         self._owed.clear()
 
+    def publish(self, topic: str, payload: bytes) -> None:
+        """At QoS 0; lost while there is no connection."""
+        self._client.publish(topic, payload)
+
     def close(self) -> None:
         """DISCONNECT; the broker keeps the session. What was not acknowledged comes again next time."""
         with contextlib.suppress(OSError):
@@ -116,6 +121,7 @@ class Link:
         if self._was_up and not flags.session_present:
             self.forgotten += 1
         self._was_up = True
+        self.connects += 1
         client.subscribe([(name, 1) for name in self._filters])
 
     def _on_subscribe(self, _client: mqtt.Client, _user: Any, _mid: int, reasons: list[Any], _p: Any) -> None:

@@ -10,18 +10,17 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from sqlalchemy import Table, create_engine, event, insert, select, update
 from sqlalchemy.engine import Connection, Engine
 
 from fieldgate import collect_tables as tables
-from fieldgate import envelope
+from fieldgate import envelope, points
+from fieldgate.collect_sparkplug import Nodes
+from fieldgate.collect_topics import base_of, node_of
 from fieldgate.monitor.coverage import Coverage
-from fieldgate.monitor.site import base_of
-from fieldgate.monitor.values import float32_text
 
 MAX_BOXES = 1000  # base topics taken in one run; anybody can invent one on an open broker
 MAX_WAITING = 10_000  # batches kept until their meta arrives, for each box
@@ -62,22 +61,12 @@ class Delays:
         return 0
 
 
-def exact(word: int, point: Mapping[str, Any]) -> tuple[float | None, str]:
-    """A word of the wire as (number for calculations, decimal text of every digit), scale and offset applied.
-
-    A float that is no number has no value and the text `nan`, `inf` or `-inf` with its bits."""
-    number = envelope.number(word, point["type"])
-    if isinstance(number, bool):
-        return float(number), "true" if number else "false"
-    if isinstance(number, float) and not math.isfinite(number):
-        return None, f"{number} 0x{word:x}"
-    digits = Decimal(float32_text(number) if point["type"] == "float32" else repr(number))
-    scale, offset = point.get("scale", 1), point.get("offset", 0)
-    if scale != 1 or offset != 0:
-        digits = digits * Decimal(repr(scale)) + Decimal(repr(offset))
-    elif point["type"] == "float32":
-        return number, float32_text(number)
-    return float(digits), format(digits, "f")
+def exact(found: points.Value, word: int) -> tuple[float | None, str]:
+    """A value as (number for calculations, decimal text of every digit); of a string its text, of what is not available
+    its bits."""
+    if found.exact is None:
+        return None, f"{'not available' if found.bits is None else found.bits} 0x{word:x}"
+    return found.number, found.exact if isinstance(found.exact, str) else found.json or ""
 
 
 def open_database(url: str) -> Engine:
@@ -122,6 +111,7 @@ class Collection:
         self.boxes: dict[str, Box] = {}
         self.ignored = 0  # messages of no box, or of a box beyond MAX_BOXES
         self.last_rubbish = ""
+        self.nodes = Nodes(self)
         with engine.begin() as connection:
             for row in connection.execute(select(tables.boxes)):
                 self.boxes[row.base] = self._load(connection, row)
@@ -137,14 +127,17 @@ class Collection:
                 _write_ranges(connection, log_key, coverage)
 
     def _take_one(self, connection: Connection, message: Message, touched: dict[int, Coverage]) -> None:
-        base = base_of(message.topic)
+        node = node_of(message.topic)
+        base = node[0] if node else base_of(message.topic)
         if base is None or (base not in self.boxes and len(self.boxes) >= MAX_BOXES):
             self.ignored += 1
             return
-        box = self.boxes.get(base) or self._new_box(connection, base, message.arrival_ms)
+        box = self.box(connection, base, message.arrival_ms)
         topic = message.topic[len(base) + 1 :]
         try:
-            if topic == "data":
+            if node:
+                self.nodes.take(connection, node, message.payload, message.arrival_ms, touched)
+            elif topic == "data":
                 self._batch(connection, box, message.payload, message.arrival_ms, touched)
             else:
                 self._document(connection, box, topic, message, touched)
@@ -167,7 +160,10 @@ class Collection:
         box.waiting = len(connection.execute(select(waiting.c.id).where(waiting.c.box_id == row.id)).all())
         return box
 
-    def _new_box(self, connection: Connection, base: str, arrival_ms: int) -> Box:
+    def box(self, connection: Connection, base: str, arrival_ms: int) -> Box:
+        """The box of that base topic, a new one if need be."""
+        if base in self.boxes:
+            return self.boxes[base]
         key = _insert(connection, tables.boxes, base=base, first_seen_ms=arrival_ms, last_seen_ms=arrival_ms)
         self.boxes[base] = Box(key, base)
         return self.boxes[base]
@@ -180,15 +176,19 @@ class Collection:
         if topic.startswith("meta/"):
             self._meta(connection, box, document, text, touched)
             return
-        table = tables.documents
-        here = (table.c.box_id == box.key) & (table.c.topic == topic)
-        newer = {"text": text, "arrival_ms": message.arrival_ms}
-        if not connection.execute(update(table).where(here).values(newer)).rowcount:
-            _insert(connection, table, box_id=box.key, topic=topic, **newer)
+        self.document(connection, box, topic, text, message.arrival_ms)
         if topic == "status":
             box.state = str(document["state"])[:16]
             values = {"box": str(document.get("box", ""))[:64], "state": box.state, "last_seen_ms": message.arrival_ms}
             connection.execute(update(tables.boxes).where(tables.boxes.c.id == box.key).values(values))
+
+    def document(self, connection: Connection, box: Box, topic: str, text: str, arrival_ms: int) -> None:
+        """Keep the newest text of a topic."""
+        table = tables.documents
+        here = (table.c.box_id == box.key) & (table.c.topic == topic)
+        newer = {"text": text, "arrival_ms": arrival_ms}
+        if not connection.execute(update(table).where(here).values(newer)).rowcount:
+            _insert(connection, table, box_id=box.key, topic=topic, **newer)
 
     def _meta(
         self, connection: Connection, box: Box, meta: dict[str, Any], text: str, touched: dict[int, Coverage]
@@ -196,6 +196,8 @@ class Collection:
         place = (str(meta["schema"]), int(meta["group"]))
         if place in box.metas:
             return  # a schema's id is the hash of its content: it does not change
+        for point in meta["points"]:
+            points.point_from_meta(point)  # what cannot be decoded later is refused now
         rows = [
             {"position": at, "name": f"{meta['unit']}.{point['name']}"[:128], "type": point["type"],
              "unit": str(point.get("unit", ""))[:32]}
@@ -220,7 +222,7 @@ class Collection:
                 return
             metas[group] = box.metas[head.schema, group][0]
         batch = envelope.decode(payload, metas)
-        log_key, coverage = self._log(connection, box, batch.log)
+        log_key, coverage = self.log_of(connection, box, batch.log)
         coverage.add(batch.seq, batch.count)
         touched[log_key] = coverage
         boot_key = self._boot(connection, box, log_key, batch)
@@ -253,7 +255,8 @@ class Collection:
                 box.counts["rubbish"] += 1
                 self.last_rubbish = f"{box.base}/data: {error}"
 
-    def _log(self, connection: Connection, box: Box, log: str) -> tuple[int, Coverage]:
+    def log_of(self, connection: Connection, box: Box, log: str) -> tuple[int, Coverage]:
+        """Key and coverage of a box's log, a new one if need be."""
         if log not in box.logs:
             box.logs[log] = _insert(connection, tables.logs, box_id=box.key, log=log, given_up=0), Coverage()
         return box.logs[log]
@@ -292,6 +295,7 @@ class Collection:
         known = set(connection.execute(there).scalars())
         zero = box.boots[batch.log, batch.boot][1]
         rows: list[dict[str, Any]] = []
+        described = [points.point_from_meta(point) for point in meta["points"]]
         for sample in found:
             if sample.uptime_ms in known:
                 box.counts["duplicates"] += 1
@@ -303,7 +307,7 @@ class Collection:
             if utc_ms is not None:
                 box.delays.add(arrival_ms - utc_ms)
             box.counts["failed" if sample.quality else "samples"] += 1
-            rows += _rows(sample, meta["points"], keys, boot_key, utc_ms, batch.seq, arrival_ms)
+            rows += _rows(sample, described, keys, boot_key, utc_ms, batch.seq, arrival_ms)
         box.counts["values"] += len(rows)
         if rows:
             connection.execute(insert(table), rows)
@@ -322,14 +326,15 @@ class Collection:
 
 
 def _rows(
-    sample: envelope.Sample, described: list[dict[str, Any]], keys: list[int], boot_key: int, utc_ms: int | None,
+    sample: envelope.Sample, described: list[points.Point], keys: list[int], boot_key: int, utc_ms: int | None,
     seq: int, arrival_ms: int,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
+    values = None if sample.quality else points.values(described, sample.words)
     for at, key in enumerate(keys):
-        value, text = (None, None) if sample.quality else exact(sample.words[at], described[at])
+        value, text = (None, None) if values is None else exact(values[at], sample.words[at])
+        quality = sample.quality if values is None else values[at].quality
         yield {"point_id": key, "boot_id": boot_key, "uptime_ms": sample.uptime_ms, "utc_ms": utc_ms,
-               "quality": sample.quality, "value": value, "exact": text, "seq": seq,
-               "arrival_ms": arrival_ms}  # fmt: skip
+               "quality": quality, "value": value, "exact": text, "seq": seq, "arrival_ms": arrival_ms}  # fmt: skip
 
 
 def _note_batch(connection: Connection, boot_key: int, batch: envelope.Batch, size: int, arrival_ms: int) -> None:

@@ -105,9 +105,9 @@ samples = Table(
     _of("boots", primary_key=True),
     Column("uptime_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("utc_ms", BigInteger),
-    Column("quality", Integer, nullable=False),  # 0 good; the others stand in the box's glossary
-    Column("value", Double),  # NULL if not good, or if the number is none (NaN)
-    Column("exact", String(64)),  # the value in decimal, every digit; NULL if not good
+    Column("quality", Integer, nullable=False),  # of this value: 0 good; the others stand in the box's glossary
+    Column("value", Double),  # NULL if there is none, or if it is no number
+    Column("exact", String(128)),  # the value in decimal, every digit, or its text; NULL if the read failed
     Column("seq", BigInteger, nullable=False),  # of the batch that brought it
     Column("arrival_ms", BigInteger, nullable=False),
 )  # fmt: skip

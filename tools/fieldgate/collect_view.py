@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from fieldgate.collect_link import Link
+from fieldgate.collect_sparkplug import LOG
 from fieldgate.collect_store import Box, Collection
 
 GAPS_SHOWN = 20  # of one log
@@ -50,11 +51,12 @@ def gap_lines(collection: Collection) -> list[str]:
     for box in collection.boxes.values():
         for log, (_, coverage) in box.logs.items():
             gaps = coverage.gaps()
+            what = "messages" if log == LOG else "records"
             for first, count in gaps[-GAPS_SHOWN:]:
-                lines.append(f"gap: {box.base} log {log}: {count} records missing from number {first}")
+                lines.append(f"gap: {box.base} log {log}: {count} {what} missing from number {first}")
             if len(gaps) > GAPS_SHOWN or coverage.given_up:
                 older = coverage.missing - sum(count for _, count in gaps[-GAPS_SHOWN:])
-                lines.append(f"gap: {box.base} log {log}: {older} more records missing before those")
+                lines.append(f"gap: {box.base} log {log}: {older} more {what} missing before those")
     return lines
 
 

@@ -21,6 +21,8 @@ while it goes on polling. This page is made from the table behind `help` by `fie
 
 - Bare words, no quotes. The beginning of a verb is enough; Tab completes verbs, keys and values; arrow up brings lines
   back; Ctrl-C stops what runs, never the gateway.
+- A new box: type `setup`. It finds the bus's setting, offers profiles for the units that answer and shows what they
+  read, tries network and broker, and commits. It only reads. A half that lies there as a file is not asked for.
 - Every answer ends in `OK`, or in `ERR`, a code and what to do.
 - A change goes to a *candidate*: `set`, look with `diff`, then `commit`. The gateway starts again with the candidate on
   trial. Type `confirm` within ten minutes; if nobody does, if the power goes, or if the box cannot even start with it,
@@ -48,14 +50,27 @@ OK
 ## From a program
 
 `mpremote resume exec "import console; console.run('status')"` prints the same answer and ends with status 1 when it is
-an `ERR`. `resume` matters: without it mpremote asks for a soft reset, which the running gateway does not do. Other code
-is refused while the gateway runs.
+an `ERR`. Without `resume` mpremote asks for a soft reset first: the gateway says that there is none, goes on and
+answers all the same. Other code is refused while the gateway runs.
+
+Whole boxes, one or a batch: `fieldgate provision PORT tools/examples/box.toml` types the lines that lead from what a
+box has to what it is to have, commits, sees values alive (else it rolls back), confirms, gives every role a password,
+and writes a report and a label. `--batch boxes.csv` takes a row per box. No file is copied: the running gateway takes
+set lines only, so the box checks every value; for `load`, a file comes in with `repl` and `mpremote cp`.
+
+`console.run('status --json')` gives JSON where a program reads: `status bus log about show check diff audit`.
+
+For everything else the program has to go: `repl` (or `update`, before `fieldgate deploy`) ends the gateway in good
+order and gives the Python prompt to a person or to mpremote, for at most 15 minutes. `exit` there starts the gateway
+again.
 
 ## Roles
 
 A new box is open. `password ot` and `password it` set the passwords of the two halves; from then on each half can be
 changed by its role only, and what touches both needs both. `viewer` may look. Tries after a wrong password wait longer,
-also after a power cut. Logins and changes are written to a chained record: `audit`, `audit verify`.
+also after a power cut. `commit` asks for what is missing where both halves were changed; `repl` and `update` need both.
+`lock` shows nothing to who has not logged in. Logins and changes are written to a chained record: `audit`,
+`audit verify`. The head of that record goes out with the telemetry, so that a record written anew shows.
 Passwords are kept as salted, repeated SHA-256, but whoever holds the box can read its flash, and a stock MicroPython
 image gives a Python prompt to whoever interrupts its start. The lock keeps honest people from mistakes; the cabinet's
 lock keeps others out.

@@ -1,8 +1,9 @@
 """`fieldgate decode`: published payloads in, one line of JSON per record out.
 
 Reads every format that a box publishes: columns, typed arrays, Sparkplug B, and the JSON messages as they are.
-Promises: exact (a float32 is printed so that reading it back gives the same bits; scale and offset are applied in
-decimal), one clear line for rubbish, exit status 1 if any batch could not be read.
+Promises: exact (a float is printed so that reading it back gives the same bits, scale and offset are applied in
+decimal, as fieldgate.points does it; what is not available shows its bits), one clear line for rubbish, exit status 1
+if any batch could not be read.
 """
 
 from __future__ import annotations
@@ -10,16 +11,14 @@ from __future__ import annotations
 import json
 import math
 import os
-import struct
 import sys
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from fieldgate import envelope, sparkplug_payload
+from fieldgate import envelope, points, sparkplug_payload
 from fieldgate.envelope import Batch, EnvelopeError
 
 
@@ -45,45 +44,44 @@ def _objects(text: str) -> list[dict[str, Any]]:
     return whole if isinstance(whole, list) else [whole]
 
 
-def shortest(word: int, type_name: str) -> int | float | bool | str:
-    """The value as a person writes it; for a float32 the shortest digits that give the same bits."""
-    value = envelope.number(word, type_name)
-    if type_name != "float32":
-        return value
-    if not math.isfinite(value):
-        return f"0x{word:08x}"
-    for digits in range(6, 10):
-        text = f"{value:.{digits}g}"
-        if struct.pack(">f", float(text)) == struct.pack(">I", word):
-            return float(text)
-    raise AssertionError("nine digits always suffice for a float32")
-
-
-def scaled(value: int | float | bool | str, point: Mapping[str, Any]) -> int | float | bool | str:
-    """value x scale + offset of the point's meta, in decimal, so that 237 x 0.1 is 23.7."""
-    scale, offset = point.get("scale", 1), point.get("offset", 0)
-    if isinstance(value, (bool, str)) or (scale == 1 and offset == 0):
-        return value
-    return float(Decimal(repr(value)) * Decimal(repr(scale)) + Decimal(repr(offset)))
+def value_text(point: points.Point, found: points.Value, word: int) -> str:
+    """The value as JSON, every digit; the bits of what is not available."""
+    width = points.width_of(point.type)
+    return found.json or f'"0x{word:0{2 * width}x}"'
 
 
 def lines(batch: Batch, metas: Mapping[int, Mapping[str, Any]]) -> Iterator[str]:
     """One JSON object per batch, sample, event and time mark."""
     yield json.dumps({"batch": {"log": batch.log, "boot": batch.boot, "schema": batch.schema, "seq": batch.seq,
                                 "n": batch.count, "uptime_ms": batch.uptime_ms, "utc_ms": batch.utc_ms}})
+    described = {
+        group: [points.point_from_meta(point) for point in meta["points"]] for group, meta in metas.items()
+    }
     for sample in batch.samples:
-        meta = metas[sample.group]
-        values = {
-            f"{meta['unit']}.{point['name']}": scaled(shortest(word, point["type"]), point)
-            for point, word in zip(meta["points"], sample.words)
-        }
-        yield json.dumps({"group": sample.group, "uptime_ms": sample.uptime_ms, "utc_ms": sample.utc_ms,
-                          "quality": sample.quality, "values": values})
+        yield _sample_line(sample, str(metas[sample.group]["unit"]), described[sample.group])
     for event in batch.events:
         yield json.dumps({"event": event.code, "uptime_ms": event.uptime_ms, "utc_ms": event.utc_ms,
                           "what": event.what})
     for mark in batch.time_marks:
         yield json.dumps({"time_mark": mark.utc_ms, "uptime_ms": mark.uptime_ms})
+
+
+def _sample_line(sample: envelope.Sample, unit: str, described: list[points.Point]) -> str:
+    """Values are put in as text, since JSON's writer knows floats and no decimals."""
+    members: list[str] = []
+    more: dict[str, dict[str, Any]] = {}
+    if sample.words:
+        for point, word, found in zip(described, sample.words, points.values(described, sample.words), strict=True):
+            name = f"{unit}.{point.name}"
+            members.append(f"{json.dumps(name)}: {value_text(point, found, word)}")
+            if found.quality:
+                more.setdefault("qualities", {})[name] = found.quality
+            if found.name is not None:
+                more.setdefault("names", {})[name] = found.name
+    head = json.dumps({"group": sample.group, "uptime_ms": sample.uptime_ms, "utc_ms": sample.utc_ms,
+                       "quality": sample.quality})  # fmt: skip
+    tail = "".join(f", {json.dumps(key)}: {json.dumps(entries)}" for key, entries in more.items())
+    return f'{head[:-1]}, "values": {{{", ".join(members)}}}{tail}}}'
 
 
 def read_payload(source: str, hex_text: bool) -> bytes:
@@ -101,7 +99,8 @@ def sparkplug_lines(payload: bytes, aliases: sparkplug_payload.Aliases) -> Itera
     for metric in map(aliases.complete, found.metrics):
         value = None if metric.null else metric.value
         if value is not None and metric.word is not None:
-            value = shortest(metric.word, "float32")
+            text = points.float_text(value, "float32")
+            value = float(text) if math.isfinite(value) else f"0x{metric.word:08x}"
         yield json.dumps({"metric": metric.name or metric.alias, "utc_ms": metric.timestamp_ms, "value": value,
                           "historical": metric.historical, "properties": metric.properties})
 

@@ -5,6 +5,7 @@ builds at the same time wait for each other; a source that mpy-cross refuses giv
 
 The folders are flattened as firmware/DESIGN.md says: the packages of lib/, gateway/, ports/ with the board's own port
 only, and of the fetched device packages the modules that Fieldgate imports. boot.py, main.py and board.py stay source.
+Device profiles come as profiles/<name>.json.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ BUILD = ROOT / "build"
 ARCHITECTURES = {"rp2": "armv6m", "esp32": "xtensawin"}
 # Files of firmware/ports/ that ports share, by the kind of network that board.py names.
 SHARED = {
-    "wifi": ("sockets.py", "wifi.py"),
-    "lan": ("sockets.py", "wifi.py", "wired.py"),
-    "wiznet5k": ("sockets.py", "wired.py"),
+    "wifi": ("sockets.py", "listening.py", "wifi.py", "wifi_scan.py"),
+    "lan": ("sockets.py", "listening.py", "wifi.py", "wifi_scan.py", "wired.py"),
+    "wiznet5k": ("sockets.py", "listening.py", "wired.py"),
     "none": ("sockets.py",),
 }
 HOST_ARCHITECTURES = {"x86_64": "x64", "AMD64": "x64", "i686": "x86"}
@@ -46,8 +47,9 @@ DEVICE_PACKAGES = {
     "umqtt": ("simple.py",),
     "umodbus": ("__init__.py", "version.py", "const.py", "typing.py", "functions.py"),
 }
+PROFILES = "profiles/"  # firmware/profiles/FORMAT.md
 PLAIN_FILES = ("boot.py", "main.py")
-ROOT_MODULES = ("wiring.py",)  # beside them, compiled
+ROOT_MODULES = ("wiring.py", "bundle.py")  # beside them, compiled
 
 
 class BuildError(Exception):
@@ -108,7 +110,7 @@ def read_board(name: str) -> Board:
     if port == "linux":
         return Board(name, port, HOST_ARCHITECTURES.get(platform.machine()))
     network = data.get("NET", {}).get("kind", "")
-    shared = ("stdio.py", *SHARED.get(network, ()))
+    shared = ("stdio.py", "prompt.py", *SHARED.get(network, ()))
     if "spi_nor" in data.get("FLASH", {}):
         shared += ("spi_nor.py",)
     return Board(name, port, machine_code(name) or ARCHITECTURES[port], shared, network)
@@ -145,6 +147,8 @@ def list_sources(board: Board) -> list[Source]:
         for path in sorted(package.glob("**/*.py")):
             sources.append(compiled_source(f"{prefix}/{path.relative_to(package)}", path))
         sources += [Source(f"{prefix}/{path.name}", path, False) for path in sorted(package.glob("*.jsonl"))]
+    profiles = sorted((ROOT / "firmware" / "profiles").glob("*.json"))
+    sources += [Source(PROFILES + path.name, path, False) for path in profiles]
     for name, files in DEVICE_PACKAGES.items():
         sources += [compiled_source(f"{name}/{file}", BUILD / "device" / name / file) for file in files]
     missing = [source.path for source in sources if not source.path.is_file()]
@@ -164,10 +168,11 @@ def has_machine_code(text: str) -> bool:
 def device_texts(board: Board, sources: list[Source]) -> dict[str, bytes]:
     """What is compiled or copied, by its place: the compiled sources are shrunk (device_source), all in one go, as
     names must agree; those of the virtual board, too, so that the end-to-end tests run what chips run."""
-    contents = {source.place: source.path.read_bytes() for source in sources}
+    contents = {source.place: read_source(source) for source in sources}
     compiled = {python_place(source.place): source for source in sources if source.compiled}
     ours = [place for place in compiled if place.split("/")[0] not in DEVICE_PACKAGES]
-    outside = [contents[source.place].decode() for source in sources if not source.compiled]
+    plain = [source.place for source in sources if not source.compiled and not source.place.startswith(PROFILES)]
+    outside = [contents[place].decode() for place in plain]
     outside += device_source.snippets(ROOT / "tools" / "fieldgate")
     shrinker_source = Path(device_source.__file__).read_text()
     key = hashlib.sha256(repr([sorted(contents.items()), outside, shrinker_source]).encode()).hexdigest()
@@ -183,9 +188,21 @@ def device_texts(board: Board, sources: list[Source]) -> dict[str, bytes]:
     except SyntaxError:
         return contents  # mpy-cross says it better
     shrunk = {source.place: shrinker.shrink(place) for place, source in compiled.items()}
+    kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps({"key": key, "texts": shrunk}))  # shrinking takes seconds, and a test run builds often
     contents.update({place: text.encode() for place, text in shrunk.items()})
     return contents
+
+
+def read_source(source: Source) -> bytes:
+    """The file's bytes; profiles without the spaces that people like. Raises BuildError."""
+    content = source.path.read_bytes()
+    if not source.place.startswith(PROFILES):
+        return content
+    try:
+        return json.dumps(json.loads(content), separators=(",", ":"), ensure_ascii=False).encode()
+    except ValueError as error:
+        raise BuildError(f"{source.path.relative_to(ROOT)}: this is no JSON: {error}") from None
 
 
 def python_place(place: str) -> str:

@@ -1,7 +1,7 @@
 """Reads the CBOR batches that a box publishes (lib/uplink/FORMAT.md), columns and typed arrays, with the meta only.
 
 Promises: exact. A sample's values are the words that were on the wire, as unsigned integers of the type's width;
-`number` turns one into a Python number, bit for bit. Rubbish raises EnvelopeError: one line that says what is wrong.
+`fieldgate.points` says what they stand for. Rubbish raises EnvelopeError: one line that says what is wrong.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
+from typing import Any, Literal
 
 import cbor2
 
-from fieldgate.typed import TAGS, Arrays, is_typed, unnamed
+from fieldgate.points import column_types, in_order, width_of
+from fieldgate.typed import Arrays, fits, is_typed, unnamed
 
 FORMAT = 1
 
 PLAIN, DELTAS, CONSTANT, ROWS, DECIMAL, MAX_DECIMALS = 0, 1, 2, 3, 16, 5
-WIDTHS = {"bool": 0, "uint16": 2, "int16": 2, "uint32": 4, "int32": 4, "float32": 4}
-ORDERS = {"ABCD": 0, "BADC": 1, "CDAB": 2, "DCBA": 3}
 _MASK = 0xFFFFFFFF
 
 
@@ -75,16 +74,6 @@ class Batch:
 
 
 Meta = Mapping[str, Any]
-
-
-def number(word: int, type_name: str) -> int | float | bool:
-    """The number that a word of that type stands for; float32 as the exactly equal Python float."""
-    if type_name == "bool":
-        return bool(word)
-    if type_name == "float32":
-        return float(struct.unpack(">f", word.to_bytes(4, "big"))[0])
-    bits = 8 * WIDTHS[type_name]
-    return word - (1 << bits) if type_name.startswith("int") and word >> (bits - 1) else word
 
 
 def header(payload: bytes) -> Batch:
@@ -179,22 +168,48 @@ def _samples(batch: Batch, group: int, parts: Any, points: list[dict[str, Any]])
 def _typed_rows(parts: Arrays, points: list[dict[str, Any]], count: int) -> list[tuple[int, ...]]:
     if parts.rows:
         return _whole_rows(parts.rows, points, count)
-    kinds = [point["type"] for point in points]
-    if len(kinds) != len(parts.columns) or any(
-        kind not in TAGS[tag][1] or len(words) != count for kind, (tag, words) in zip(kinds, parts.columns)
+    own = [point["type"] for point, types in zip(points, column_types(points)) if types]
+    if len(own) != len(parts.columns) or not all(
+        fits(tag, kind, len(data), count) for kind, (tag, data) in zip(own, parts.columns)
     ):
         raise EnvelopeError(f"the columns are not {count} values of each of the meta's {len(points)} points")
-    return list(zip(*(words for _, words in parts.columns), strict=True)) or [()] * count
+    columns = [_typed_words(data, kind, count) for kind, (_, data) in zip(own, parts.columns)]
+    return _by_sample(points, columns, count)
+
+
+def _typed_words(data: bytes, kind: str, count: int) -> list[int]:
+    width = width_of(kind) or 1
+    order: Literal["big", "little"] = "big" if kind.startswith("string") else "little"
+    return [int.from_bytes(data[i * width : (i + 1) * width], order) for i in range(count)]
+
+
+def _by_sample(points: list[dict[str, Any]], columns: list[list[int]], count: int) -> list[tuple[int, ...]]:
+    """Words by sample; `columns` holds them by point, without those that share the one before."""
+    left = iter(columns)
+    found: list[list[int]] = []
+    for types in column_types(points):
+        found.append(next(left) if types else found[-1])
+    return list(zip(*found, strict=True)) or [()] * count
 
 
 def _rows(columns: list[Any], points: list[dict[str, Any]], count: int) -> list[tuple[int, ...]]:
     """The good samples: a tuple of words each."""
     if len(columns) == 1 and _bytes(columns[0])[:1] == bytes([ROWS]):
         return _whole_rows(_bytes(columns[0])[1:], points, count)
-    if len(columns) != len(points):
+    parts = column_types(points)
+    if len(columns) != sum(map(len, parts)):
         raise EnvelopeError(f"{len(columns)} columns, the meta has {len(points)} points")
-    words = (_column(_bytes(column), point["type"], count) for column, point in zip(columns, points))
-    return list(zip(*words, strict=True)) or [()] * count
+    left = iter(columns)
+    return _by_sample(points, [_joined(left, types, count) for types in parts if types], count)
+
+
+def _joined(columns: Iterator[Any], types: tuple[str, ...], count: int) -> list[int]:
+    """The words of one point out of its columns, the most significant first."""
+    words = [0] * count
+    for part in types:
+        shift = 8 * width_of(part)
+        words = [word << shift | more for word, more in zip(words, _column(_bytes(next(columns)), part, count))]
+    return words
 
 
 def _whole_rows(data: bytes, points: list[dict[str, Any]], count: int) -> list[tuple[int, ...]]:
@@ -206,22 +221,19 @@ def _whole_rows(data: bytes, points: list[dict[str, Any]], count: int) -> list[t
 
 
 def _word_of_row(row: bytes, point: dict[str, Any]) -> int:
-    at, width = point["at"], WIDTHS[point["type"]]
+    at, width = point["at"], width_of(point["type"])
     if len(row) < (at // 8 + 1 if width == 0 else 2 * at + width):
         raise EnvelopeError(f"row of {len(row)} bytes has no {point.get('name', 'point')}")
     if width == 0:
         return row[at >> 3] >> (at & 7) & 1
-    data = row[2 * at : 2 * at + width]
-    if width == 4:
-        data = bytes(data[i ^ ORDERS[point["order"]]] for i in range(4))
-    return int.from_bytes(data, "big")
+    return int.from_bytes(in_order(row[2 * at : 2 * at + width], point["order"]), "big")
 
 
 def _column(data: bytes, type_name: str, count: int) -> list[int]:
     """The words of one column."""
     if not data:
         raise EnvelopeError("empty column")
-    mode, data, width = data[0], data[1:], WIDTHS[type_name]
+    mode, data, width = data[0], data[1:], width_of(type_name)
     mask = (1 << 8 * width) - 1 if width else 1
     if mode == DELTAS:
         return [word & mask for word in _deltas(data, count)]

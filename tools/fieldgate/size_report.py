@@ -19,6 +19,12 @@ from fieldgate import device_build
 HEAP_PER_BYTE = 1.5
 RESIDENT_LIMIT_BYTES = 90 * 1024
 ROOTS = ("gateway.app", "gateway.start", "gateway.layouts", "modbus.bus", "uplink.columns", "console.door")
+FEATURE_STARTERS = {  # loaded where something is configured
+    "gateway.edge_start", "gateway.edge_rules", "gateway.edge_points", "gateway.edge_groups", "gateway.edge_files",
+    "gateway.silence", "edge.limits", "edge.expression",
+    "gateway.machine_rules", "gateway.machine_start", "production.layout", "production.texts", "production.restore",
+    "flashlog.tail",
+}  # fmt: skip
 PORT_ROOTS = ("clock", "flash", "led", "net", "uart_rs485", "watchdog", "console")
 MEASURED = device_build.BUILD / "emulated" / "heap.json"
 
@@ -60,7 +66,7 @@ def kinds(board_name: str) -> dict[str, str]:
     places = {module_of(s.place): s.place for s in device_build.list_sources(board) if s.compiled}
     roots = (*ROOTS, *(f"ports.{board.port}.{name}" for name in PORT_ROOTS))
     dropped = dropped_modules()
-    loaded = loaded_by((*roots, *dropped), paths)
+    loaded = loaded_by((*roots, *dropped - FEATURE_STARTERS), paths)
     return {
         place: "start" if name in dropped else "resident" if name in loaded else "on demand"
         for name, place in places.items()

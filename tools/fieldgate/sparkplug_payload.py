@@ -56,6 +56,21 @@ def read(payload: bytes) -> Payload:
     return found
 
 
+def rebirth(utc_ms: int) -> bytes:
+    """The payload of an NCMD that asks a node for its births (metric Node Control/Rebirth, Boolean true)."""
+    name = b"Node Control/Rebirth"
+    metric = b"\x0a" + bytes([len(name)]) + name + b"\x18" + _number(utc_ms) + b"\x20\x0b\x70\x01"
+    return b"\x08" + _number(utc_ms) + b"\x12" + bytes([len(metric)]) + metric
+
+
+def _number(value: int) -> bytes:
+    out = b""
+    while value > 0x7F:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
 def _metric(data: bytes) -> Metric:
     metric = Metric()
     for number, value in _fields(data):

@@ -11,14 +11,19 @@ from typing import Any
 
 import cbor2
 
-# RFC 8746, 2.1: tag -> (bytes of a number, types of the meta that it holds).
+from fieldgate.points import width_of
+
+# RFC 8746, 2.1: tag -> (bytes of a number, types of the meta that it holds). Strings are bytes one after the other.
 TAGS = {
     64: (1, ("bool",)),
-    69: (2, ("uint16",)),
-    70: (4, ("uint32",)),
+    69: (2, ("uint16", "bcd16")),
+    70: (4, ("uint32", "bcd32")),
+    71: (8, ("uint64",)),
     77: (2, ("int16",)),
     78: (4, ("int32",)),
+    79: (8, ("int64",)),
     85: (4, ("float32",)),
+    86: (8, ("float64",)),
 }
 TIMES, QUALITIES = 78, 64
 # The same meaning under the numbers of the default payload.
@@ -27,11 +32,11 @@ _KEYS = {"format": 0, "boot": 2, "seq": 4, "n": 5, "uptime_ms": 6, "utc_ms": 7, 
 
 @dataclass(frozen=True)
 class Arrays:
-    """One group: times in ms from the base, qualities, and the good samples' words by column or as whole rows."""
+    """One group: times in ms from the base, qualities, and the good samples' data by column or as whole rows."""
 
     times: list[int]
     qualities: list[int]
-    columns: list[tuple[int, list[int]]] = field(default_factory=list)  # (tag, words)
+    columns: list[tuple[int, bytes]] = field(default_factory=list)  # (tag, data)
     rows: bytes = b""
 
 
@@ -60,25 +65,31 @@ def unnamed(top: dict[Any, Any]) -> dict[int, Any]:
 def _arrays(entry: dict[Any, Any]) -> Arrays:
     times_tag, times = _array(entry.get("times_ms"))
     quality_tag, qualities = _array(entry.get("quality"))
-    if times_tag != TIMES or quality_tag != QUALITIES or len(times) != len(qualities):
+    if times_tag != TIMES or quality_tag != QUALITIES or len(times) != 4 * len(qualities):
         raise ValueError("times and qualities do not belong together")
-    signed = [word - (1 << 32) if word >> 31 else word for word in times]
+    signed = [int.from_bytes(times[i : i + 4], "little", signed=True) for i in range(0, len(times), 4)]
     columns = entry.get("values", [])
     rows = entry.get("rows", b"")
     if not isinstance(columns, list) or not isinstance(rows, bytes):
         raise ValueError("values are not an array, or rows no byte string")
-    return Arrays(signed, qualities, [_array(column) for column in columns], rows)
+    return Arrays(signed, list(qualities), [_array(column) for column in columns], rows)
 
 
-def _array(item: Any) -> tuple[int, list[int]]:
-    """(tag, unsigned words) of a typed array, as a library without RFC 8746 gives it."""
+def fits(tag: int, type_name: str, size: int, count: int) -> bool:
+    """True if an array of `size` bytes with this tag can be `count` values of that type."""
+    if type_name.startswith("string"):
+        return tag == 64 and size == count * width_of(type_name)
+    return type_name in TAGS[tag][1] and size == count * TAGS[tag][0]
+
+
+def _array(item: Any) -> tuple[int, bytes]:
+    """(tag, data) of a typed array, as a library without RFC 8746 gives it."""
     if not isinstance(item, cbor2.CBORTag) or item.tag not in TAGS or not isinstance(item.value, bytes):
         raise ValueError(f"found {item!r:.40}, a typed array is needed")
     size = TAGS[item.tag][0]
     if len(item.value) % size:
         raise ValueError(f"{len(item.value)} bytes are not an array of {size}-byte numbers")
-    data = item.value
-    return item.tag, [int.from_bytes(data[i : i + size], "little") for i in range(0, len(data), size)]
+    return item.tag, item.value
 
 
 def _four_bytes(text: Any, name: str) -> bytes:

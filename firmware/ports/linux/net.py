@@ -1,11 +1,12 @@
 """Network port of the virtual board: the network seam over the Unix port's non-blocking sockets.
 
 Promises: no call blocks; nothing is resolved here (numeric IPv4 and "localhost"; names are uplink.resolver's
-business); one write hands over one packet at once (TCP_NODELAY). Cutting, delaying and stalling is done by a proxy in
-the tests, not by this file.
+business); one write hands over one packet at once (TCP_NODELAY). With FIELDGATE_NET in the environment a stand-in
+(`net_faults`) can cut, delay and stall what goes through here.
 """
 
 import errno
+import os
 import select
 import socket
 import sys
@@ -15,13 +16,18 @@ _TCP_NODELAY = 1
 _DNS_PORT = 53
 
 
+def prepare(sock):
+    """Make a TCP socket as the seam wants it: it never waits, and sends at once."""
+    sock.setblocking(False)
+    sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+
+
 class Connection:
     """One TCP connection; see "Seam: network" in firmware/DESIGN.md."""
 
     def __init__(self, address):
         self._socket = socket.socket()
-        self._socket.setblocking(False)
-        self._socket.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+        prepare(self._socket)
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLOUT)
         self._state = 0
@@ -98,22 +104,41 @@ class Datagram:
 
 
 class Net:
-    """The host's network: always up. The arguments are those of the boards' ports; the host knows better."""
+    """The host's network: always up, but for the stand-in's faults. settings, it: those of the boards' ports."""
 
     def __init__(self, settings=None, it=None, clock=None):
-        pass
+        self.link = None
+        path = os.getenv("FIELDGATE_NET")
+        if path and clock:
+            from ports.linux import net_faults
+
+            self._faults = net_faults
+            self.link = net_faults.Link(path, clock)
 
     def up(self):
-        """True: an address is held."""
-        return True
+        """True while an address is held."""
+        return self.link is None or self.link.up()
 
     def connect(self, host, port):
         """Start a TCP connection to a numeric IPv4 address or "localhost". Raises OSError; EINVAL for a name."""
-        return Connection(_address("127.0.0.1" if host == "localhost" else host, port))
+        address = address_of("127.0.0.1" if host == "localhost" else host, port)
+        if self.link is None:
+            return Connection(address)
+        self.link.check()
+        return self._faults.Connection(self.link, Connection(address))
 
     def datagram(self, host, port):
         """A Datagram for a numeric IPv4 address. Raises OSError."""
-        return Datagram(_address(host, port))
+        if self.link is None:
+            return Datagram(address_of(host, port))
+        self.link.check()
+        return self._faults.Datagram(self.link, Datagram(address_of(host, port)))
+
+    def listen(self, port):
+        """A Listener on all addresses of this host. Raises OSError."""
+        from ports.linux.listening import Listener  # only where it is configured
+
+        return Listener(port)
 
     def dns_servers(self):
         """The host's name servers with IPv4 addresses: a list of (address, port)."""
@@ -125,7 +150,7 @@ class Net:
         return [(word[1], _DNS_PORT) for word in words if len(word) > 1 and ":" not in word[1]]
 
 
-def _address(host, port):
+def address_of(host, port):
     """struct sockaddr_in: family in host order, port and address in network order, 8 bytes of padding."""
     try:
         packed = socket.inet_pton(socket.AF_INET, host)

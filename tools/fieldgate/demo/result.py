@@ -9,7 +9,7 @@ from pathlib import Path
 from fieldgate import summary
 from fieldgate.monitor.batch import Group
 from fieldgate.monitor.store import Delivery, Store
-from fieldgate.monitor.values import value
+from fieldgate.monitor.values import values_of
 from fieldgate.picture import Series
 from fieldgate.plant.record import Reply, read_replies
 
@@ -69,6 +69,7 @@ def series(deliveries: Sequence[Delivery], store: Store) -> list[Series]:
         utc_ms = store.utc_of(one.log, one.boot, one.sample.uptime_ms)
         if one.duplicate or utc_ms is None:
             continue
+        values = values_of(one.group.points, one.sample.words) if one.sample.words else []
         for index, point in enumerate(one.group.points):
             name = f"{one.group.unit}.{point.name}"
             unit = "" if point.unit == "1" else point.unit.replace("deg", "°")
@@ -76,8 +77,11 @@ def series(deliveries: Sequence[Delivery], store: Store) -> list[Series]:
             if not one.sample.words:
                 entry.failed_ms.append(utc_ms)
                 continue
+            number = values[index].number
+            if number is None:
+                continue  # a text, or not available: nothing to draw
             entry.times_ms.append(utc_ms)
-            entry.values.append(value(point, one.sample.words[index]))
+            entry.values.append(number)
             entry.arrivals_ms.append(one.arrival_ms)
     return list(found.values())
 

@@ -37,7 +37,11 @@ def decode(payload: bytes, groups_of: Callable[[str], dict[int, Group]]) -> Batc
 
 @lru_cache(maxsize=1024)
 def _meta(group: Group) -> dict[str, Any]:
-    points = [{"name": p.name, "at": p.at, "type": p.type, "order": p.order} for p in group.points]
+    points = []
+    for p in group.points:
+        points.append({"name": p.name, "at": p.at, "type": p.type, "order": p.order})
+        if p.bits:
+            points[-1]["bits"] = list(p.bits)
     return {"points": points}
 
 

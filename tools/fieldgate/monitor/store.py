@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from fieldgate.monitor.batch import Batch, BatchError, Decoder, Event, Group, Sample, group_from_meta
 from fieldgate.monitor.coverage import Coverage
-from fieldgate.monitor.values import MetaError, Point
+from fieldgate.monitor.values import MetaError, Point, Value, values_of
 
 MAX_WAITING = 512  # batches kept until their metadata arrives
 MAX_EVENTS = 200
@@ -40,7 +40,7 @@ class Delivery(NamedTuple):
 
 
 class Latest(NamedTuple):
-    """The newest state of one point: the last read's quality, and the words of the last good one."""
+    """The newest state of one point: the last read's quality, or its value's, and what the last good one gave."""
 
     group: Group
     point: Point
@@ -48,6 +48,7 @@ class Latest(NamedTuple):
     read_utc_ms: int | None
     words: bytes | None
     words_utc_ms: int | None
+    value: Value | None = None  # of `words`
 
 
 class Seen(NamedTuple):
@@ -196,6 +197,7 @@ class Store:
     def _update_latest(self, delivery: Delivery) -> None:
         group, sample = delivery.group, delivery.sample
         order = (delivery.boot << 64) + sample.uptime_ms
+        values = values_of(group.points, sample.words) if sample.words else []
         for index, point in enumerate(group.points):
             name = f"{group.unit}.{point.name}"
             log, newest = self._newest.get(name, ("", -1))
@@ -205,11 +207,14 @@ class Store:
             old = self.latest.get(name)
             words: bytes | None = None
             when: int | None = None
+            value: Value | None = None
+            quality = sample.quality
             if sample.words:
-                words, when = sample.words[index], delivery.utc_ms
+                words, when, value = sample.words[index], delivery.utc_ms, values[index]
+                quality = value.quality
             elif old is not None:
-                words, when = old.words, old.words_utc_ms
-            self.latest[name] = Latest(group, point, sample.quality, delivery.utc_ms, words, when)
+                words, when, value = old.words, old.words_utc_ms, old.value
+            self.latest[name] = Latest(group, point, quality, delivery.utc_ms, words, when, value)
 
     # Questions
 

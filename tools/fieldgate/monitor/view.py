@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fieldgate.monitor.store import Latest, Store
-from fieldgate.monitor.values import text
+from fieldgate.monitor.values import shown as shown_value
+from fieldgate.points import OUT_OF_RANGE
 
 MIN_EVENTS = 3
 STALE_MS = 5_000  # an age beyond this, or three periods, is marked
@@ -136,18 +137,18 @@ def _column(store: Store, blocks: Sequence[Block], now_ms: int, width: int, rows
 
 
 def _row(store: Store, latest: Latest, now_ms: int, narrow: bool) -> list[Text]:
-    good = latest.quality == 0 and latest.words is not None
+    good = latest.quality == 0 and latest.value is not None
     age = None if latest.words_utc_ms is None else now_ms - latest.words_utc_ms
     stale = age is not None and age > max(STALE_MS, 3 * latest.group.period_ms, latest.group.quiet_ms)
     quality = store.quality_text(latest.quality)
-    if good and latest.words is not None:
-        shown = text(latest.point, latest.words)
+    if latest.value is not None and latest.quality in (0, OUT_OF_RANGE):  # the latter is shown and marked
+        shown = shown_value(latest.value)
     else:  # never a number for a failed read; where there is no room the value's place says why
         shown, quality = (quality, "bad") if narrow else ("–", quality)
     return [
         Text(" " + latest.point.name.replace("_", " ")),
         Text(shown, style=_BAD if not good else _QUIET if stale else "bold"),
-        Text("" if latest.point.unit == "1" else latest.point.unit, style=_QUIET),
+        Text("" if latest.point.unit == "1" else latest.point.unit.removeprefix("x:"), style=_QUIET),
         Text(quality, style=_GOOD if good else _BAD),
         Text(age_text(age), style="yellow" if stale else _QUIET),
     ]

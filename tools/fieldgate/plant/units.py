@@ -8,7 +8,8 @@ Sources of the register maps (documented by others; nothing here was captured fr
 - Eastron SDM120: volkszaehler/mbmd meters/rs485/sdm120.go; esphome sdm_meter_registers.h; evcc eastron-sdm120.yaml.
 - XY-MD02: ya-modbus driver-xymd1; wirenboard xy-md0x template; vendor listing (0x0131 = 30.5 degC).
 - Delta MS300: vendor manual, status monitor 0x2103..0x2106 (output frequency, current, DC bus, output voltage).
-- PLC: this project's own map, as small PLC programs look: CDAB counters, contacts, one coil.
+- PLC: this project's own map, as small PLC programs look: CDAB counters, contacts, one coil; and behind 0x0010 a value
+  of each type that meters and drives have beside those.
 Turnaround times are assumptions of this project.
 """
 
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from pymodbus.constants import ExcCodes
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from fieldgate.plant.machine import Machine
+from fieldgate.plant.machine import Machine, State
 
 METER, CLIMATE, DRIVE, PLC = 1, 2, 3, 4
 TURNAROUND_MS: dict[int, float] = {METER: 12.0, CLIMATE: 8.0, DRIVE: 6.0, PLC: 4.0}
@@ -53,6 +54,11 @@ def float32_abcd(address: int, value: float) -> Registers:
 def uint32_cdab(address: int, value: int) -> Registers:
     """Unsigned 32 bits, least significant word first."""
     return {address: value & 0xFFFF, address + 1: value >> 16 & 0xFFFF}
+
+
+def registers_of(address: int, data: bytes) -> Registers:
+    """Registers with these bytes, as they are on the wire."""
+    return {address + i // 2: data[i] << 8 | data[i + 1] for i in range(0, len(data), 2)}
 
 
 def scaled(value: float, step: float) -> int:
@@ -98,7 +104,22 @@ def _plc_counters(machine: Machine) -> Registers:
         **uint32_cdab(0x0000, machine.cycles),
         **uint32_cdab(0x0002, machine.good),
         0x0004: machine.rejects & 0xFFFF,
+        # 0x0010: energy in mWh, uint64, least significant word first
+        **registers_of(0x0010, struct.pack(">4H", *struct.unpack("<4H", struct.pack("<Q", energy_mwh(machine))))),
+        0x0014: list(State).index(machine.state),
+        0x0015: machine.running << 0 | machine.fault << 1 | list(State).index(machine.state) << 8,
+        0x0016: 0x8000,  # an analog input that is not connected
+        0x0017: scaled(machine.output_hz, 0.01),
+        0x0018: scaled(-2, 1),  # that scales it: 10^-2
+        **registers_of(0x0019, bytes.fromhex(f"{machine.cycles % 10**8:08d}")),  # eight decimal digits
+        **registers_of(0x001B, struct.pack(">d", machine.mains_hz)),
+        **registers_of(0x001F, b"PM-1500\0"),
     }
+
+
+def energy_mwh(machine: Machine) -> int:
+    """The machine's energy as a whole number."""
+    return round(machine.energy_kwh * 1e6)
 
 
 def _plc_contacts(machine: Machine) -> Registers:
@@ -116,7 +137,7 @@ UNITS = (
     Unit(
         PLC,
         "PLC",
-        {HOLDING: ((0x0000, 5),), CONTACTS: ((0, 1),), COILS: ((0, 1),)},
+        {HOLDING: ((0x0000, 5), (0x0010, 19)), CONTACTS: ((0, 1),), COILS: ((0, 1),)},
         {HOLDING: _plc_counters, CONTACTS: _plc_contacts, COILS: _plc_coils},
     ),
 )

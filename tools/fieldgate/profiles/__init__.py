@@ -1,0 +1,1 @@
+"""Device profiles (firmware/profiles/FORMAT.md): reading, checking, importing, applying to an ot.json."""
