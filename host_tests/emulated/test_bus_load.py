@@ -119,9 +119,9 @@ def test_start_jitter_times_and_key_press_under_load(uf2: Path, files: dict[str,
     for cause, errors in sorted(met_pauses.items()):
         lengths = [end - begin for name, begin, end in paused if name == cause]
         print(
-            f"REPORT: emulated Pico W, apart from that: {len(errors)} polls met {len(lengths)} pauses for {cause} (wish to"
-            f" end: longest {max(lengths):.0f} ms, all {sum(lengths):.0f} ms) and began up to {max(errors) / 1000:.1f} ms"
-            " off their time"
+            f"REPORT: emulated Pico W, apart from that: {len(errors)} polls met {len(lengths)} pauses for {cause} (wish"
+            f" to end: longest {max(lengths):.0f} ms, all {sum(lengths):.0f} ms) and began up to"
+            f" {max(errors) / 1000:.1f} ms off their time"
         )
     print(
         f"REPORT: emulated Pico W: times of {len(times)} samples true to p99 {percentile(times, 0.99):.1f} ms (max"

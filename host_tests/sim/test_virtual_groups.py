@@ -161,8 +161,8 @@ def test_a_split_keeps_what_silence_means():
     ot = ot_of()
     for i, point in enumerate(ot["buses"][0]["units"][0]["points"]):
         point.update({"deadband": i} if i else {"deadband_percent": 2.5, "heartbeat_s": 20})
-    plans = start.make_plans(ot, False)
-    before = schema_store.store(lambda: start.group_texts(plans, ()))
+    plans = planning.make_plans(ot, False)
+    before = schema_store.store(lambda: schema_store.group_texts(plans, ()))
     for plan in plans:
         plan.forget_points()
     plans[0].split(plans[0].reads[0])

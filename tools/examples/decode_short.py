@@ -5,13 +5,15 @@
 import json
 import struct
 import sys
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from typing import Any
 
 import cbor2
 
 CODES = {"uint16": "H", "int16": "h", "uint32": "I", "int32": "i", "float32": "f"}
 
-def varints(data):
+def varints(data: bytes) -> Iterator[int]:
     value = shift = 0
     for byte in data:
         value, shift = value | (byte & 127) << shift, shift + 7
@@ -19,12 +21,12 @@ def varints(data):
             yield value
             value = shift = 0
 
-def sums(data, total=0):
+def sums(data: bytes, total: int = 0) -> Iterator[int]:
     for z in varints(data):
         total = (total + (z >> 1 ^ -(z & 1)) + 2**31) % 2**32 - 2**31
         yield total
 
-def column(data, kind, count):
+def column(data: bytes, kind: str, count: int) -> Sequence[float]:
     mode, data = data[0], data[1:]
     if mode >= 16:
         return [struct.unpack(">f", struct.pack(">f", k / 10 ** (mode - 16)))[0] for k in sums(data)]
@@ -35,7 +37,7 @@ def column(data, kind, count):
     words = b"".join((n % 256**size).to_bytes(size, "big") for n in sums(data)) if mode == 1 else data
     return struct.unpack(f">{count}{CODES[kind]}", words * count if mode == 2 else words)
 
-def samples(payload, metas):
+def samples(payload: bytes, metas: dict[tuple[str, int], dict[str, Any]]) -> Iterator[dict[str, Any]]:
     top = cbor2.loads(payload)
     for group, (times, runs, *columns) in top[8].items():
         points, runs = metas[top[3].hex(), group]["points"], list(varints(runs))

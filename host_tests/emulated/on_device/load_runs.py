@@ -101,7 +101,7 @@ def watch():
 
 
 def run(seconds, saturated):
-    """Prints what app_runs.run prints, then bus_us, all_us, key_us, the pauses of the bus, and the time of each sample in ms."""
+    """Prints what app_runs.run prints, then bus_us, all_us, key_us, pauses of the bus, time of each sample in ms."""
     watch()
     app_runs.run(seconds, saturated)
     print("bus_us", busy[0])
