@@ -64,6 +64,10 @@ class _Ot:
         self._points = {}  # that rules name
         self._machine = None if self._errors else head.get("machine")
         self._machine_points = {}  # that its section names
+        if self._machine:
+            from gateway import machine_rules
+
+            machine_rules.note_derived(self._machine_points, head)
         self._counts = {}  # of rules, by feature
         number = 0
         for bus_place in self._items(buses):
