@@ -90,6 +90,10 @@ class _Ot:
         if not self._pricing:
             self._rules = self._rule_text(head)
             self._machine = None if self._errors else head.get("machine")
+            if self._machine:
+                from gateway import machine_rules
+
+                machine_rules.note_derived(self._machine_points, head)
         for bus_place in self._items(buses):
             path = "buses[%d]" % number
             bus, units = self._head(bus_place, "units", rules.OT[1]["buses"][0][1], path)
