@@ -135,7 +135,7 @@ def _check(shell, words):
 
 
 def _diff(shell, words):
-    yield json.dumps(revisions.changes())
+    yield json.dumps(list(revisions.changes()))
 
 
 def _audit(shell, words):

@@ -2,7 +2,7 @@
 
 from console import verbs
 from console.verbs import Refused
-from gateway import revisions
+from gateway import revisions, unload
 
 _MINUTES = 10
 _MAX_MINUTES = 60
@@ -59,6 +59,8 @@ def commit(shell, words):
     if revisions.on_trial():
         raise Refused(verbs.BUSY, "a trial runs: type confirm or rollback first")
     costs = yield from check(shell, [])
+    for name in ("console.checker", "console.expense", "modbus.planner", "gateway.units"):
+        unload.unload(name)  # their memory is needed for what follows
     halves = sorted({half_of(line) for line in revisions.changes()})
     if len(halves) > 1:
         from console import people

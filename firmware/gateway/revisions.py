@@ -223,8 +223,13 @@ def note_change(line):
 
 
 def changes():
-    """Lines of `note_change`."""
-    return _lines(CHANGES)
+    """Lines of `note_change`, one by one: a new box's are 170, and a list of them does not fit beside the polling."""
+    try:
+        with open(CHANGES) as file:
+            for line in file:
+                yield line.rstrip()
+    except OSError:
+        return
 
 
 def _copy_changes(file):
