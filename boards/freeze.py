@@ -7,7 +7,7 @@ Paths are relative to this file; build/device/ is made by `make boards`.
 
 options.defaults(port="rp2", shared=("sockets",))
 
-for name in ("modbus", "flashlog", "points", "scada", "uplink"):
+for name in ("modbus", "edge", "flashlog", "points", "production", "scada", "uplink"):
     package(name, base_path="../lib", opt=3)
 for name in ("gateway", "console"):
     package(name, base_path="../firmware", opt=3)
@@ -23,3 +23,4 @@ package(
 )
 module("main.py", base_path="../firmware", opt=3)
 module("wiring.py", base_path="../firmware", opt=3)
+module("bundle.py", base_path="../firmware", opt=3)

@@ -4,7 +4,7 @@ import gc
 
 # Collect often while starting: otherwise what is kept lies scattered over the whole heap
 # between garbage, and no room is left in one piece (measured: 8 KB not to be had of 130 KB free).
-gc.threshold(8192)
+gc.threshold(20480)
 
 import asyncio  # noqa: E402
 import os  # noqa: E402
@@ -22,10 +22,13 @@ def main():
     from gateway import unload
 
     gateway, status = wiring.start()
+    settle = wiring.settler()
     del wiring
     unload.starters()
     if gateway is None:
         return undo(status)
+    settle()  # called from here: no function of the bundle may be under way, see ports.rp2.inplace
+    del settle
     gc.threshold(-1)  # from now on in pauses of the bus, see gateway.keeper
     return run(gateway)
 
@@ -79,9 +82,9 @@ if __name__ == "__main__":
     except OSError:
         pass  # the usual case
     else:
-        from wiring import part
+        from wiring import prompt
 
-        part("prompt").release()
+        prompt().release()
     while True:
         status = main()
         if status == PROMPT:

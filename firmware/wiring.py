@@ -3,12 +3,16 @@
 `start` makes the hardware behind the seams and the gateway on it, and says in one line what is in the way.
 """
 
+import gc
 import sys
 
 import board
 
 from flashlog.layout import LogMismatch
+from gateway import unload
 from gateway.errors import ConfigError
+
+KEPT = ("gateway.errors", "wiring")  # an error's class must stay the one that is caught here
 
 
 def part(name):
@@ -19,8 +23,17 @@ def part(name):
 
 
 def hold_prompt():
-    """The Python prompt has the box for a while; returns what is to be `exit` there. See the port's prompt.py."""
-    return part("prompt").hold(board.WATCHDOG_MS)
+    """The Python prompt has the box for a while; returns what is to be `exit` there. See ports/prompt.py."""
+    return prompt().hold(board.WATCHDOG_MS, board.PORT)
+
+
+def prompt():
+    """The module of the prompt: chips share one."""
+    if board.PORT == "linux":
+        return part("prompt")
+    from ports import prompt
+
+    return prompt
 
 
 def make_led():
@@ -44,11 +57,23 @@ class Parts:
         self.watchdog = part("watchdog").Watchdog(board.WATCHDOG_MS, self.clock)
 
 
+def settler():
+    """What main.py calls when the start has left memory: code goes where it needs no heap, if the board can do that."""
+    if board.PORT != "rp2":
+        return gc.collect
+    settle = part("inplace").settle
+    from gateway import unload
+
+    unload.unload("ports.rp2.inplace")
+    unload.unload("flashlog.watch")
+    return settle
+
+
 def load():
     """Both halves of the configuration and the seconds of their trial; the code that checked them is gone then.
 
     Of a box that has none: its console and twice nothing, if somebody can type there."""
-    from gateway import config, revisions, unload
+    from gateway import config, revisions
 
     folder, trial_s, line = revisions.start()
     if line:
@@ -58,11 +83,17 @@ def load():
         if console:
             return console, None, 0
     halves = config.load(folder, len(board.RS485))
-    for name in ("config", "rules", "edge_rules", "edge_points", "machine_rules"):
-        unload.unload("gateway." + name)
-    unload.unload("edge.expression")
-    unload.unload("production.texts")
+    unload.starters(KEPT)
     return halves + (trial_s,)
+
+
+def make_plans(ot):
+    """One poll plan per bus; the code that makes them is gone then. Raises ConfigError."""
+    from gateway import planning
+
+    plans = planning.make_plans(ot)
+    unload.starters(KEPT)
+    return plans
 
 
 def blank_box(console):
@@ -84,22 +115,21 @@ def blank_box(console):
 
 def start(make_parts=Parts):
     """(gateway, 0), or (None, exit status): 2 configuration, 3 hardware, 4 flash log; printed lines say what to do."""
-    from gateway import revisions, unload
-
     chip = part("chip")
     print("box %s, started by %s" % (chip.chip_id(), chip.reset_cause()))  # `fieldgate flash` waits for this line
     try:
         ot, it, trial_s = load()
         if it is None:
             return blank_box(ot), 0
-        from gateway import start as starter
-        from gateway.app import Gateway
-
-        plans = starter.make_plans(ot)
+        plans = make_plans(ot)
         parts = make_parts(ot, it)
         unload.unload("ports.%s.storage" % board.PORT)
+        from gateway.app import Gateway
+
         gateway = Gateway(parts, plans, ot, it)
         if trial_s < 0:  # the first configuration: it works so far, and there is none to go back to
+            from gateway import revisions
+
             revisions.confirm()
             trial_s = 0
         gateway.trial_s = trial_s

@@ -8,17 +8,15 @@ candidate that it refuses goes back by itself.
 
 import json
 
-from console import jsonfile
+from console import jsonfile, strict
 from flashlog.layout import outlook
 from gateway import revisions, rules, unload
+from gateway.planning import MAX_READS_PER_BUS, SURELY_SHORT
 from gateway.publisher import MAX_META_BYTES
+from gateway.schema_store import USUAL_KEYS
 from modbus.line import Line
 from modbus.plan import MAX_GROUPS, Plan
 
-# As gateway.start has them.
-SURELY_SHORT = 16
-USUAL_KEYS = 10
-MAX_READS_PER_BUS = 100
 _NO_ITEMS = ("list", ("int", 0, 0), 0, 0)
 _DAY_MS = 86400000
 _OT_PATH = revisions.EDIT + "/ot.json"
@@ -27,6 +25,13 @@ _OT_PATH = revisions.EDIT + "/ot.json"
 def check(ports, errors, costs, sectors=0):
     """A generator of Nones, between which others run. Mistakes go to `errors`, what it costs to `costs`, as lines.
     sectors: of the flash log, 0: not known."""
+    for name in ("it.json", "ot.json"):
+        try:
+            yield from strict.check("%s/%s" % (revisions.EDIT, name))
+        except ValueError as error:
+            errors.append("%s: not valid JSON, or a key twice: %s" % (name, error.args[0] if error.args else ""))
+    if errors:
+        return
     _it_half(ports, errors)
     yield None
     try:
@@ -143,15 +148,14 @@ class _Ot:
         count = 0
         for unit_place in self._items(place):
             unit_path = "%s.units[%d]" % (path, count)
-            before = len(self._errors)
-            unit = yield from self._unit(unit_place, unit_path)
+            unit, good = yield from self._unit(unit_place, unit_path)
             self._once(unit_path + ".name", unit.get("name"))
             self._once(unit_path + ".unit_id", unit.get("unit_id"), number)
             if self._pricing:
                 more, permille = self._cost(bus, unit)
                 reads += more
                 share += permille
-            elif len(self._errors) == before and "baud" in bus:
+            elif good and bus:
                 self._whole(bus, unit, path, unit_path)
             count += 1
             yield None
@@ -177,9 +181,11 @@ class _Ot:
         from gateway import config
 
         bus["units"] = [unit]
-        for line in config.check_ot({"buses": [bus]}, self._ports):
+        lines = config.check_ot({"buses": [bus]}, self._ports)
+        for line in lines:
             self._say(line.replace("buses[0].units[0]", unit_path).replace("buses[0]", path))
-        self._note_rules(unit)
+        if not lines:
+            self._note_rules(unit)
 
     def _note_rules(self, unit):
         banded = sum(["deadband" in point or "deadband_percent" in point for point in unit["points"]])
@@ -223,7 +229,7 @@ class _Ot:
         return len(plan.reads), plan.share_permille()
 
     def _head(self, place, inner, rule, path):
-        """(the checked object without its list `inner`, Place of that list or None)."""
+        """(the checked object without its list `inner`, empty if it has mistakes; Place of that list or None)."""
         scan = self._scan
         scan.seek(place.start)
         tree = {}
@@ -239,7 +245,7 @@ class _Ot:
         tree = rules.check(tree, ("map", keys), path, lines)
         for line in lines:
             self._say(line)
-        return tree, found
+        return {} if lines else tree, found
 
     def _items(self, place):
         if place is None:
@@ -251,15 +257,18 @@ class _Ot:
             yield item
 
     def _unit(self, place, path):
-        """Yields 0; returns the checked unit. Its points one by one: twice a large unit's points would not fit."""
+        """Yields 0; returns (the checked unit, whether it is without mistakes). Its points one by one: twice a large
+        unit's points would not fit."""
         rule = rules.OT[1]["buses"][0][1][1]["units"][0][1]
         unit, points = self._head(place, "points", rule, path)
+        good = bool(unit)
         rule = rule[1]["points"][0]
         unit["points"] = found = []
         lines = []
         for item in self._items(points):
             if len(found) == rule[3]:
                 self._say("%s.points: found more than %d, allowed a list of %d..%d" % ((path,) + rule[3:] + rule[2:]))
+                good = False
                 break
             found.append(rules.check(self._load(item), rule[1], "%s.points[%d]" % (path, len(found)), lines))
             yield 0
@@ -267,7 +276,7 @@ class _Ot:
             self._say(line)
         if not found:
             self._say("%s.points: found a list of 0, allowed a list of %d..%d" % ((path,) + rule[2:]))
-        return unit
+        return unit, bool(good and found and not lines)
 
     def _load(self, place):
         self._scan.seek(place.start)
@@ -275,8 +284,10 @@ class _Ot:
         return json.loads(jsonfile.text_of(self._scan, place.start, self._scan.tell()))
 
     def _once(self, where, value, among=None):
+        if value is None or isinstance(value, (list, dict)):
+            return  # missing or wrong, which has been said
         key = (among, value)
-        if value is not None and key in self._seen:
+        if key in self._seen:
             self._say(
                 "%s: found %s, allowed a value not used before (%s)" % (where, rules.shown(value), self._seen[key])
             )

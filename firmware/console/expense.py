@@ -23,6 +23,7 @@ _FEATURES = (
     ("sparkplug", "gateway.sparkplug gateway.sparkplug_births uplink.sparkplug uplink.sparkplug_session"),
     ("latest", "gateway.latest gateway.decimals"),
     ("homeassistant", "gateway.homeassistant"),
+    ("modbus_tcp", "gateway.scada_task scada.image scada.server umodbus.functions umodbus.const ports.listening"),
     ("listen", "modbus.listenbus modbus.listener modbus.overhear"),
 )
 
@@ -84,6 +85,7 @@ def _wanted(it, listens):
         ("TLS", any([broker["tls"] for broker in mqtt["brokers"]])),
         ("latest", bool(publish["latest_s"])),
         ("homeassistant", bool(publish["homeassistant"])),
+        ("modbus_tcp", bool(it["modbus_tcp"])),
         ("listen", listens),
     ):
         if on:

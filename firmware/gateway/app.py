@@ -213,6 +213,7 @@ class Gateway:
         if self.edge:
             self.edge.describe(schemas.lines(self.schema))
         unload.starters()
+        unload.forget_index()
         self._greet()
 
 

@@ -56,7 +56,7 @@ def _read(folder, name, rule, errors):
         errors.append("%s: longer than %d bytes" % (name, MAX_FILE_BYTES))
         return None
     try:
-        tree = json.loads(text)
+        tree = parsed(text)
     except ValueError:
         errors.append("%s: line %d: not valid JSON" % (name, _line_of_syntax_error(path)))
         return None
@@ -67,12 +67,20 @@ def _read(folder, name, rule, errors):
     return tree
 
 
+def parsed(text):
+    """The JSON tree. Raises ValueError."""
+    try:
+        return json.loads(text)
+    except TypeError:  # MicroPython's reader takes any value as a key, until it is a list
+        raise ValueError
+
+
 def _line_of_syntax_error(path):
     # MicroPython's parser reads byte by byte and does not say where it stopped; the file position does.
     with open(path, "rb") as file:
         try:
             json.load(file)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             line = getattr(error, "lineno", 0)
             if line:
                 return line

@@ -83,8 +83,9 @@ class Edge:
             for one in self.timed:
                 if clock.ticks_diff(clock.ticks_ms(), one.due) >= 0:
                     await gateway.room(sleep_ms)
-                    quality = one.step(clock, self.inputs)
-                    gateway.sample(one.group, quality, one.at, one.data, len(one.data))
+                    for _ in one.steps(clock, self.inputs):
+                        await gateway.room(sleep_ms)
+                    gateway.sample(one.group, one.quality, one.at, one.data, len(one.data))
             if self.alarms and clock.ticks_diff(now, alarms_at) >= 0:
                 alarms_at = clock.ticks_add(now, ALARM_MS)
                 await gateway.room(sleep_ms)

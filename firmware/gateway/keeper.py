@@ -6,6 +6,7 @@ feeds the watchdog. The watchdog is fed here and only here, and only while the b
 
 import gc
 
+from gateway import unload
 from modbus.codes import PAUSE_ERASE, PAUSE_FLASH, PAUSE_GC, PAUSE_MODULE
 
 TICK_MS = 20
@@ -175,6 +176,7 @@ class Keeper:
         except MemoryError:
             return None
         finally:
+            unload.forget_index()
             self.resume(PAUSE_MODULE)
 
     def resume(self, cause):

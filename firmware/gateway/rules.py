@@ -247,8 +247,13 @@ def shown(value):
         return "an object"
     if isinstance(value, list):
         return "a list of %d" % len(value)
-    text = '"%s"' % value if isinstance(value, str) else str(value)
+    text = '"%s"' % _printable(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 40 else text[:36] + '..."'
+
+
+def _printable(text):
+    # An error is one line, whatever stands in the file.
+    return "".join([c if c >= " " else "?" for c in text[:40]])
 
 
 def _mistake(value, rule):
@@ -315,9 +320,9 @@ def _check_map(value, keys, path, errors):
         if path:
             return value
     prefix = path + "." if path else ""
-    for key in sorted(value):
+    for key in sorted([str(key) for key in value]):  # MicroPython's reader takes keys that are no strings
         if key not in keys:
-            errors.append("%s%s: unknown key, allowed %s" % (prefix, key, ", ".join(sorted(keys))))
+            errors.append("%s%s: unknown key, allowed %s" % (prefix, _printable(key), ", ".join(sorted(keys))))
     filled = {}
     for key, (rule, default) in keys.items():
         if key in value:

@@ -12,6 +12,18 @@ from hashlib import sha256
 from gateway.schema import FOLDER, find, head, hex_of, intact, names_in
 
 MAX_SCHEMAS = 8
+USUAL_KEYS = 10  # of a point; one with more has a longer text
+
+
+def group_texts(plans, computed, more_than=0):
+    """Yield the canonical text of every group that has more points than that; the virtual ones (`computed`) last."""
+    for plan in plans:
+        for read in plan.reads:
+            if len(read.points) > more_than or any([len(point) > USUAL_KEYS for point in read.points]):
+                yield read_text(plan.line.name, read, read.points)
+    for read in computed:
+        if len(read.points) > more_than:
+            yield read_text("box", read, read.points)  # gateway.virtual.BUS
 
 
 def read_text(bus_name, read, points):

@@ -1,4 +1,4 @@
-"""The start of the gateway: from configuration and board to a Gateway that is ready to run.
+"""The start of the gateway: from plans (gateway.planning), board and configuration to a Gateway that is ready to run.
 
 What stands here is needed once; `Gateway` drops it from memory when it is built. Everything that can fail does so
 here, and says clearly what failed.
@@ -9,68 +9,17 @@ import random
 
 from flashlog.log import FlashLog
 from gateway import schema as schemas
-from gateway import schema_store as store
-from gateway import splits, telemetry, virtual
+from gateway import telemetry, unload
 from gateway.app import below
 from gateway.clock import Uptime
-from gateway.errors import ConfigError
 from gateway.keeper import Keeper
-from gateway.publisher import MAX_META_BYTES, Publisher
+from gateway.publisher import Publisher
 from gateway.recorder import Recorder
 from gateway.reports import Reports
-from modbus import pdu
-from modbus.line import Line
-from modbus.plan import MAX_GROUPS, Plan
-from modbus.planner import PlanError
 from uplink.points import KINDS
 from uplink.session import Session
 
-SURELY_SHORT = 16  # points whose text, 228 characters at most, fits MAX_META_BYTES in any case
-USUAL_KEYS = 10  # of a point; one with more has a longer text
-MAX_READS_PER_BUS = 100  # leaves numbers for reads that are split later
-
-
-def make_plans(ot, frames=True):
-    """One poll plan per bus, without `frames` to see its cost only. Raises ConfigError with the plan's own words."""
-    plans = []
-    computed = virtual.reads_of(ot)
-    polled = MAX_GROUPS - len(computed)
-    per_bus = (polled + 1) // 2  # group numbers are one byte, and two buses share what the virtual groups leave
-    try:
-        for number, bus in enumerate(ot["buses"]):
-            line = Line(bus["name"], bus["baud"], bus["serial_format"], bus["max_busy_percent"] * 10)
-            last = number + 1 == len(ot["buses"])
-            end = polled if last else per_bus
-            plans.append(Plan(line, bus["units"], splits.read(number), number * per_bus, end, frames))
-    except PlanError as error:
-        raise ConfigError(["ot.json: %s" % error])
-    pdu.release()
-    for plan in plans:
-        if len(plan.reads) > MAX_READS_PER_BUS:
-            line = (
-                "ot.json: %s: found %d reads, allowed %d: merge points by a larger max_gap or fewer different periods"
-            )
-            raise ConfigError([line % (plan.line.name, len(plan.reads), MAX_READS_PER_BUS)])
-    for text in group_texts(plans, computed, SURELY_SHORT):
-        if len(text) > MAX_META_BYTES - 64:
-            raise ConfigError(
-                [
-                    "ot.json: one read of %d points needs %d bytes of metadata, allowed %d: lower max_registers "
-                    "of the unit (%s...)" % (text.count('"at":'), len(text), MAX_META_BYTES - 64, text[:60])
-                ]
-            )
-    return plans
-
-
-def group_texts(plans, computed, more_than=0):
-    """Yield the canonical text of every group that has more points than that; the virtual ones (`computed`) last."""
-    for plan in plans:
-        for read in plan.reads:
-            if len(read.points) > more_than or any([len(point) > USUAL_KEYS for point in read.points]):
-                yield store.read_text(plan.line.name, read, read.points)
-    for read in computed:
-        if len(read.points) > more_than:
-            yield store.read_text(virtual.BUS, read, read.points)
+KEPT = ("gateway.errors", "gateway.start")  # an error's class must stay the one that wiring catches
 
 
 def edge_wanted(ot):
@@ -83,6 +32,23 @@ def edge_wanted(ot):
                 if "deadband" in point or "deadband_percent" in point:
                     return True
     return False
+
+
+def _computed(ot):
+    # As `_store`: the code goes at once, what is configured further down needs the room.
+    from gateway import virtual
+
+    reads = virtual.reads_of(ot)
+    unload.starters(KEPT)
+    return reads
+
+
+def _store(plans, computed):
+    from gateway import schema_store as store
+
+    schema = store.store(lambda: store.group_texts(plans, computed))
+    unload.starters(KEPT)
+    return schema
 
 
 def build(gateway, parts, plans, ot, it):
@@ -111,9 +77,9 @@ def build(gateway, parts, plans, ot, it):
     gateway._damaged = 0
     gateway.uptime = Uptime(clock)
     gateway.started_ms = gateway.uptime.ms()
-    computed = virtual.reads_of(ot)
+    computed = _computed(ot)
     gateway.virtual_groups = len(computed)
-    gateway.schema = gateway._stored = store.store(lambda: group_texts(plans, computed))
+    gateway.schema = gateway._stored = _store(plans, computed)
     publish = it["publish"]
     gateway.recorder = Recorder(log, clock, gateway.uptime, gateway.boot, gateway.schema, publish["flush_ms"])
     gateway.who = telemetry.identity(it["box"], gateway.boot, log.log_id)
@@ -123,9 +89,9 @@ def build(gateway, parts, plans, ot, it):
     gateway.timekeeper = None  # where the time is asked for or TLS is used
     gateway.session = _make_session(gateway, parts.net, it, base)
     if publish["payload"] == "sparkplug":
-        from gateway import sparkplug  # only where it is configured
+        from gateway import schema_store, sparkplug  # only where it is configured
 
-        gateway.publisher = sparkplug.make(gateway, base, it, group_texts(plans, computed))
+        gateway.publisher = sparkplug.make(gateway, base, it, schema_store.group_texts(plans, computed))
     else:
         gateway.publisher = Publisher(log, gateway.session, clock, base, publish)
     gateway.latest = None
@@ -140,7 +106,7 @@ def build(gateway, parts, plans, ot, it):
         gateway.edge = edge_start.make(gateway, ot)
     gateway.scada = gateway.reader = None  # for a SCADA: what is told of samples, who serves them (gateway.scada_task)
     if it["modbus_tcp"]:
-        from gateway import scada, unload  # only where it is configured
+        from gateway import scada  # only where it is configured
 
         gateway.reader = scada.wanted(gateway, parts.net, it["modbus_tcp"], ot, computed)
         unload.unload("gateway.scada")
@@ -154,7 +120,7 @@ def build(gateway, parts, plans, ot, it):
         for read in plan.reads:
             gateway.recorder.know(read)
             if any([point["type"] not in KINDS or "bit" in point or "bits" in point for point in read.points]):
-                from points import parts  # noqa: F401  (the publisher's; loaded now instead of between polls)
+                import points.parts  # noqa: F401  (the publisher's; loaded now instead of between polls)
         plan.forget_points()
     if ot.get("machine"):
         from gateway import machine_start  # only where it is configured

@@ -4,13 +4,13 @@ import sys
 
 # What the start loads and running does not need; a later import loads it again.
 _STARTERS = (
-    "gateway.start gateway.virtual gateway.schema_store gateway.splits gateway.errors gateway.revisions "
-    "gateway.config gateway.config_points gateway.rules gateway.units "
+    "gateway.start gateway.planning gateway.virtual gateway.schema_store gateway.splits gateway.errors "
+    "gateway.revisions gateway.config gateway.config_points gateway.rules gateway.units "
     "gateway.silence gateway.edge_start gateway.edge_rules gateway.edge_points gateway.edge_groups gateway.edge_files "
     "edge.limits edge.expression "
     "gateway.machine_rules gateway.machine_start production.layout production.texts production.restore flashlog.tail "
     "modbus.planner modbus.widths modbus.pdu modbus.adu "
-    "flashlog.mount flashlog.pinned uplink.defaults wiring"
+    "flashlog.mount flashlog.pinned flashlog.watch uplink.defaults wiring"
 )
 
 
@@ -23,7 +23,15 @@ def unload(name):
         delattr(package, name[at + 1 :])
 
 
-def starters():
-    """Forget what was needed to start."""
+def starters(kept=()):
+    """Forget what was needed to start, without the modules `kept`."""
     for name in _STARTERS.split():
-        unload(name)
+        if name not in kept:
+            unload(name)
+
+
+def forget_index():
+    """What is loaded out of a bundle (firmware/bundle.py) needs its index; between loads it is given back."""
+    loader = sys.modules.get("bundle")
+    if loader and loader.bundle:
+        loader.bundle.forget()

@@ -1,9 +1,9 @@
 """Virtual groups: what the box computes by itself, in the schema and on its way like a read of a unit.
 
 A virtual group has fc 0, bus "box", unit id 0, address 0 and as many registers as its points take. Its samples are
-register words as on the wire (big-endian), given to `recorder.sample` by whoever computes them; so flash log, columns,
-meta, latest, births and every decoder carry them without knowing. Their numbers are the highest: the polled groups of
-both buses share those below. Loaded at the start only.
+register words as on the wire (big-endian), given to `Gateway.sample` by whoever computes them, so that rules and latest
+values see them, too; flash log, columns, meta, births and every decoder carry them without knowing. Their numbers are
+the highest: the polled groups of both buses share those below. Loaded at the start only.
 """
 
 from flashlog.columns import MAX_DATA_BYTES

@@ -6,8 +6,10 @@ The first boot publishes columns, the second one typed arrays; a Sparkplug node 
 from __future__ import annotations
 
 import sqlite3
+import struct
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 from virtual_box import VirtualBox
@@ -133,6 +135,8 @@ def oldest(db: Path) -> int:
 
 def value_of(unit: dict, point: dict, reply) -> str | None:
     """Decimal text of a point in a reply that the plant delivered whole, None if it is not in there."""
+    from fieldgate.monitor.values import float32_text
+
     number, code, address, size = reply.stream
     at = 2 * (point["address"] - address)
     width = 4 if point["type"].endswith("32") else 2
@@ -143,5 +147,9 @@ def value_of(unit: dict, point: dict, reply) -> str | None:
     data = reply.data[at : at + width]
     if point.get("order", "ABCD") == "CDAB":
         data = data[2:] + data[:2]
-    told = {"type": point["type"], "scale": point.get("scale", 1), "offset": point.get("offset", 0)}
-    return exact(int.from_bytes(data, "big"), told)[1]
+    if point["type"] == "float32":
+        digits = float32_text(struct.unpack(">f", data)[0])
+    else:
+        digits = str(int.from_bytes(data, "big", signed=point["type"].startswith("int")))
+    scale, offset = point.get("scale", 1), point.get("offset", 0)
+    return digits if (scale, offset) == (1, 0) else format(Decimal(digits) * Decimal(str(scale)) + offset, "f")

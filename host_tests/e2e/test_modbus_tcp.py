@@ -31,6 +31,7 @@ class ScadaBox(VirtualBox):
             sock.bind((HOST, 0))
             self.tcp_port = int(sock.getsockname()[1])
         self.it["modbus_tcp"] = {"port": self.tcp_port, "allowed": [HOST]}
+        self.it["publish"]["telemetry_s"] = 1
         doubled = {"name": "doubled", "expression": "drive.output_frequency * 2", "period_ms": 500}
         self.ot["derived"] = [doubled]
         self.start()
@@ -188,6 +189,8 @@ def test_bad_clients_hold_nobody_up(box: ScadaBox) -> None:
     again.close()
     balance = box.balance()
     assert balance.ok, balance
+    told = box.store.telemetry
+    print(f"REPORT: modbus tcp: {told['modbus_tcp']}; longest hold of the loop {told['hold_max_ms']} ms")
     print(f"REPORT: modbus tcp: {per_s:.0f} requests per s of 16 registers beside polling, virtual board")
 
 

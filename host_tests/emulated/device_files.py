@@ -6,7 +6,7 @@ import ast
 import tempfile
 from pathlib import Path
 
-from fieldgate import device_build
+from fieldgate import bundle, device_build
 
 BOARD = "RPI_PICO_W"  # any RP2040 board: the machine code is the same
 HERE = Path(__file__).resolve().parent
@@ -47,6 +47,19 @@ def compiled(*packages: str, scripts: tuple[str, ...] = (), others: tuple[Path, 
             device_build.compile_file(source, board, target, contents[source.place])
             files[source.place] = target.read_bytes()
     return files
+
+
+def as_on_a_box(files: dict[str, bytes], scripts: tuple[str, ...]) -> dict[str, bytes]:
+    """Compiled files as an image holds them: in one bundle, which boot.py mounts; `scripts` beside it."""
+    root = device_build.ROOT
+    compiled = {"bundle.mpy": compiled_alone(root / "firmware" / "bundle.py")}
+    loose = {f"{name}.mpy": files[f"{name}.mpy"] for name in scripts}
+    rest = {place: content for place, content in files.items() if place not in loose}
+    return {**bundle.bundled("rp2", rest), **loose, **compiled, "boot.py": (root / "firmware" / "boot.py").read_bytes()}
+
+
+def compiled_alone(path: Path) -> bytes:
+    return compiled(others=(path,))[path.stem + ".mpy"]
 
 
 def in_order_of_import(*packages: str, roots: tuple[str, ...] = ()) -> list[str]:

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import pytest
 from bus_model import Line, Unit
-from device_files import compiled, in_order_of_import
+from device_files import as_on_a_box, compiled, in_order_of_import
 from pico import Pico
 
-from fieldgate import device_build, size_report
+from fieldgate import bundle, device_build, size_report
 
 TIMEOUT_S = 1200
 BOARD = "RPI_PICO_W"
@@ -74,7 +74,7 @@ def files() -> dict[str, bytes]:
     wiring = root / "firmware" / "wiring.py"
     files = compiled(*PACKAGES, "umodbus", "umqtt", scripts=("app_runs",), others=(wiring,))
     files["board.py"] = (root / "boards" / BOARD / "board.py").read_bytes()
-    return files
+    return as_on_a_box(files, ("app_runs",))
 
 
 class Ran(NamedTuple):
@@ -162,20 +162,27 @@ def resident() -> list[str]:
 def test_heap_of_each_module(uf2: Path, files: dict[str, bytes]) -> None:
     """What the code costs on a stock image, module by module."""
     modules = resident()
+    places = bundle.unpack(files[bundle.NAME])
     with Pico(uf2, BOARD, files) as pico:
         pico.run("import app_runs, asyncio, umqtt.simple")
         rows = [row.split() for row in pico.run(f"app_runs.imports({modules!r})").splitlines()]
     cost = {name: (int(heap), int(took)) for name, heap, took in rows}
+    moved_bytes, moved_ms = cost.pop("moved")
     assert len(cost) == len(modules)
     for package in PACKAGES:
         mine = {name: pair for name, pair in cost.items() if name.split(".")[0] == package}
-        mpy = sum(len(files[place_of(name, files)]) for name in mine)
+        mpy = sum(len(places.get(place_of(name, places), b"")) for name in mine)
         heap, took = (sum(column) for column in zip(*mine.values()))
         print(f"REPORT: emulated Pico W, {package:8s}: {mpy:6d} B of .mpy take {heap:6d} B of heap, import {took} ms")
         largest = sorted(mine.items(), key=lambda item: -item[1][0])[:6]
         print("REPORT: of it " + ", ".join(f"{name.split('.', 1)[-1]} {pair[0]}" for name, pair in largest))
     code_bytes = sum(heap for heap, _ in cost.values())
-    print(f"REPORT: emulated Pico W, all resident code: {code_bytes} B of heap (goal {CODE_BYTES})")
+    left_bytes = code_bytes + moved_bytes
+    print(
+        f"REPORT: emulated Pico W, all resident code: {code_bytes} B of heap, {left_bytes} B when what can runs from"
+        f" flash ({moved_ms} ms; goal {CODE_BYTES})"
+    )
+    assert left_bytes <= CODE_BYTES
 
 
 def place_of(name: str, files: dict[str, bytes]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from bus_model import Line, Unit
-from device_files import compiled
+from device_files import as_on_a_box, compiled
 from pico import Pico
 from test_application import BOARD, IT, PACKAGES, UART, ot
 
@@ -31,7 +31,7 @@ def files() -> dict[str, bytes]:
         *PACKAGES, "umodbus", "umqtt", scripts=("app_runs", "load_runs"), others=(root / "firmware" / "wiring.py",)
     )
     files["board.py"] = (root / "boards" / BOARD / "board.py").read_bytes()
-    return files
+    return as_on_a_box(files, ("app_runs", "load_runs"))
 
 
 def percentile(values: list[float], part: float) -> float:

@@ -117,3 +117,35 @@ def _operation(op, arms):
         "/": lambda: one / other,
         "%": lambda: one % other,
     }[op]()
+
+
+class Chance:
+    """Repeatable random numbers 0..n-1."""
+
+    def __init__(self, seed):
+        self.state = seed
+
+    def __call__(self, n):
+        self.state = (self.state * 1103515245 + 12345) & 0x7FFFFFFF
+        return (self.state >> 8) % n
+
+
+def tree_of(chance, depth, names):
+    """A random tree of points with these names."""
+    kind = chance(10)
+    if depth == 0 or kind == 0:
+        if chance(3):
+            return ("point", names[chance(len(names))])
+        return (0, 1, 2, 3, 7, 100, 65535, 4294967296, 0.5, 2.25, 1e-05, 1000000.0)[chance(12)]
+    arm = lambda: tree_of(chance, depth - 1, names)  # noqa: E731
+    if kind < 4:
+        return ("+", "-", "*", "/", "%")[chance(5)], arm(), arm()
+    if kind < 6:
+        return COMPARES[chance(6)], arm(), arm()
+    if kind == 6:
+        return ("and", "or")[chance(2)], arm(), arm()
+    if kind == 7:
+        return ("not", "neg", "abs")[chance(3)], arm()
+    if kind == 8:
+        return (("min", "max")[chance(2)],) + tuple([arm() for _ in range(2 + chance(3))])
+    return (("bit", arm(), chance(64)), ("prev", arm()), ("hyst", arm(), arm(), arm()))[chance(3)]

@@ -133,6 +133,7 @@ def test_stray_bytes_before_a_reply_are_skipped():
         rig.run_ms(5000)
         assert len(rig.results) >= 49 and set(rig.qualities(1)) == {0}, (stray, rig.qualities(1))
         assert rig.bus.engine.resyncs == len(rig.results), (stray, rig.bus.engine.resyncs)
+        assert rig.bus.unit_stats(0)["resyncs"] == len(rig.results)
         assert rig.bus.evidence.totals()[6] == 0
         assert rig.wire.errors == []
 

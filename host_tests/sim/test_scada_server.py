@@ -1,5 +1,6 @@
 """The Modbus TCP server: answers, refusals, and clients that are slow, silent, too many, strangers or mad."""
 
+from clock import VirtualLoop
 from rig import Rand
 from scada import server
 from scada.server import CLIENTS, IDLE_MS, Garbage, answer, frame_bytes
@@ -183,6 +184,29 @@ def registers_of(rig):
     wire.inbox += request(3, 1, 1)
     rig.steps()
     return registers(wire.outbox)
+
+
+def test_a_full_heap_delays_an_answer_and_ends_nothing():
+    rig = Rig()
+    wire = rig.connect()
+    wire.inbox += request(3, 1, 1)
+    values = rig.image.values
+    times = [3]
+
+    def none_free(address, count):
+        times[0] -= 1
+        if times[0] >= 0:
+            raise MemoryError
+        return values(address, count)
+
+    async def room(sleep_ms):
+        pass
+
+    rig.image.values = none_free
+    loop = VirtualLoop(rig.clock)
+    loop.spawn(rig.server.run(room, loop.sleep_ms))
+    loop.run_ms(500)
+    assert registers(wire.outbox) == [4] and rig.server.short == 3 and not wire.closed
 
 
 def make(rand):

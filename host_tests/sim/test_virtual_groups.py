@@ -5,7 +5,7 @@ import json
 import os
 
 from batch_reader import samples
-from gateway import schema, schema_store, splits, start, virtual
+from gateway import planning, schema, schema_store, splits, virtual
 from gateway.errors import ConfigError
 from gateway.latest import Latest
 from records_box import UTC_MS, Box, clear_schemas
@@ -59,7 +59,7 @@ def test_numbers_are_never_those_of_polled_groups_even_after_all_splits():
             with Wanting(*[("u%d" % i, 1000, POINTS) for i in range(count)]):
                 ot = ot_of(buses, 200, 100)
                 mine = [read.group for read in virtual.reads_of(ot)]
-                plans = start.make_plans(ot, False)
+                plans = planning.make_plans(ot, False)
             assert mine == list(range(255 - count, 255))
             taken = set(mine)
             for plan in plans:
@@ -75,7 +75,7 @@ def test_numbers_are_never_those_of_polled_groups_even_after_all_splits():
 def test_100_reads_and_10_splits_of_each_of_two_buses_find_numbers_beside_all_virtual_groups():
     clear_splits()
     with Wanting(*[("u%d" % i, 1000, POINTS) for i in range(virtual.MAX_VIRTUAL)]):
-        for plan in start.make_plans(ot_of(2, 100, 0), False):
+        for plan in planning.make_plans(ot_of(2, 100, 0), False):
             assert len(plan.reads) == 100 and plan.end_group - plan.first_group >= 119
 
 
@@ -135,9 +135,9 @@ def test_a_split_of_a_read_keeps_them_in_the_schema():
     clear_splits()
     with Wanting(("machine", 5000, POINTS), ("line", 1000, POINTS[:1])):
         ot = ot_of()
-        plans = start.make_plans(ot, False)
+        plans = planning.make_plans(ot, False)
         computed = virtual.reads_of(ot)
-    before = schema_store.store(lambda: start.group_texts(plans, computed))
+    before = schema_store.store(lambda: schema_store.group_texts(plans, computed))
     for plan in plans:
         plan.forget_points()
     assert plans[0].split(plans[0].reads[0]) is not None
@@ -160,7 +160,8 @@ def test_what_they_mean_is_part_of_the_schema_id():
     for points in (None, POINTS, POINTS[:2]):
         with Wanting(*([("machine", 5000, points)] if points else [])):
             ot = ot_of()
-            ids.add(schema_store.schema_of(start.group_texts(start.make_plans(ot, False), virtual.reads_of(ot))))
+            plans = planning.make_plans(ot, False)
+            ids.add(schema_store.schema_of(schema_store.group_texts(plans, virtual.reads_of(ot))))
     assert len(ids) == 3
 
 

@@ -20,6 +20,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from fieldgate import (
     board_data,
+    bundle,
     device_build,
     flash,
     image,
@@ -91,7 +92,11 @@ def test_the_same_inputs_give_the_same_bytes(made: dict[str, image.Image], name:
 def test_the_file_system_holds_the_boards_tree(made: dict[str, image.Image], name: str) -> None:
     board = board_data.read(name)
     files = image_files.read(board, (made[name].folder / "files.img").read_bytes())
-    assert files == image.collect_files(board, None) and {"main.py", "board.py", "gateway/app.mpy"} < set(files)
+    assert files == image.collect_files(board, None) and {"main.py", "board.py"} < set(files)
+    if board.port in bundle.PORTS:
+        assert not [place for place in files if place.endswith(".mpy") and place != bundle.LOADER]
+        files = {**files, **bundle.unpack(files[bundle.NAME])}
+    assert "gateway/app.mpy" in files
     assert not set(files) & set(image.PLAIN_TWINS)
     kinds = {"wifi": {"wifi"}, "lan": {"wifi", "wired"}, "wiznet5k": {"wired"}, "none": set()}
     shared = {place for place in ("wifi", "wired") if f"ports/{place}.mpy" in files}

@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from fieldgate import size_report
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROOTS = ("scada", "scada.server", "scada.image", "ports.listening", "ports.linux.listening")
 # What of the application the server's files may lead to, all of it on the network's side.
@@ -92,6 +94,13 @@ def test_the_server_names_nothing_of_the_bus() -> None:
         named = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
         named |= {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
         assert not named & set(BUS_WORDS), named & set(BUS_WORDS)
+
+
+def test_it_is_in_memory_only_where_it_is_configured() -> None:
+    kinds = size_report.kinds("RPI_PICO_W")
+    places = [place for place in kinds if "scada" in place or "listening" in place]
+    assert len(places) == 6
+    assert {kinds[place] for place in places} == {"on demand"}
 
 
 def test_what_the_start_hands_over_is_no_bus() -> None:

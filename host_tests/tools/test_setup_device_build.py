@@ -81,6 +81,7 @@ def make_project(root: Path) -> None:
         "firmware/boot.py",
         "firmware/main.py",
         "firmware/wiring.py",
+        "firmware/bundle.py",
     ):
         (root / place).write_text("x = 1\n")
     for package, files in device_build.DEVICE_PACKAGES.items():
@@ -101,7 +102,7 @@ def test_a_tree_holds_its_own_port_only_and_nothing_stale(project: Path) -> None
     built = device_build.build("pico")
     assert set(built.sizes_bytes) == {
         "board.py", "boot.py", "main.py", "gateway/__init__.mpy", "modbus/__init__.mpy", "modbus/crc.mpy",
-        "ports/__init__.mpy", "ports/prompt.mpy", "ports/stdio.mpy", "ports/rp2/flash.mpy", "wiring.mpy",
+        "ports/__init__.mpy", "ports/prompt.mpy", "ports/stdio.mpy", "ports/rp2/flash.mpy", "wiring.mpy", "bundle.mpy",
         "umqtt/simple.mpy",
         "umodbus/__init__.mpy", "umodbus/version.mpy", "umodbus/const.mpy", "umodbus/typing.mpy",
         "umodbus/functions.mpy",

@@ -33,7 +33,7 @@ def test_all_types_and_orders_are_known():
 def test_keys_that_are_not_given_stay_away():
     errors = []
     point = rules.check({"name": "p", "fc": 3, "address": 1, "type": "uint16"}, rules._POINT, "", errors)
-    assert errors == [] and len(point) == 10, "gateway.start.USUAL_KEYS"
+    assert errors == [] and len(point) == 10, "gateway.schema_store.USUAL_KEYS"
 
 
 def test_bits():

@@ -2,7 +2,7 @@
 
 import math
 
-from edge.aggregate import COUNT, COVERED, ENERGY, INCREASE, LAST, MAX, MEAN, MIN, RATE, STD, Aggregate
+from edge.aggregate import COUNT, COVERED, ENERGY, INCREASE, LAST, MAX, MEAN, MIN, RATE, STD, Aggregate, Window
 from edge.words import put, ratio, root
 from edge_plant import UTC_MS, Plant, clear, ot_of
 
@@ -26,6 +26,10 @@ def fed(samples, **settings):
     return one
 
 
+def result(one, bit):
+    return Window(one).result(bit)
+
+
 def near(found, wanted, places=6):
     return found == wanted or abs(found - wanted) <= abs(wanted) * 10**-places + 1e-30
 
@@ -39,10 +43,10 @@ def random(seed):
 
 def test_least_largest_last_count_are_the_samples_themselves():
     one = fed([(0, 5), (1000, -3), (2000, None), (3000, 1 << 63), (4000, 7)])
-    assert [one._result(bit) for bit in (MIN, MAX, LAST, COUNT)] == [-3, 1 << 63, 7, 4]
+    assert [result(one, bit) for bit in (MIN, MAX, LAST, COUNT)] == [-3, 1 << 63, 7, 4]
     empty = fed([(0, None)])
-    assert [empty._result(bit) for bit in (MIN, MAX, LAST, MEAN, STD, INCREASE, RATE, ENERGY)] == [None] * 8
-    assert empty._result(COUNT) == 0 and empty._result(COVERED) == 0
+    assert [result(empty, bit) for bit in (MIN, MAX, LAST, MEAN, STD, INCREASE, RATE, ENERGY)] == [None] * 8
+    assert result(empty, COUNT) == 0 and result(empty, COVERED) == 0
 
 
 def test_mean_and_deviation_of_random_numbers():
@@ -57,8 +61,8 @@ def test_mean_and_deviation_of_random_numbers():
         one = fed([(1000 * i, value) for i, value in enumerate(values)])
         mean = sum(values) / len(values)
         spread = math.sqrt(sum([(value - mean) ** 2 for value in values]) / (len(values) - 1))
-        assert near(one._result(MEAN), mean, 5), (one._result(MEAN), mean)
-        assert abs(one._result(STD) - spread) <= 1e-4 * spread + 1e-6 * abs(mean) * 1e-3, (one._result(STD), spread)
+        assert near(result(one, MEAN), mean, 5), (result(one, MEAN), mean)
+        assert abs(result(one, STD) - spread) <= 1e-4 * spread + 1e-6 * abs(mean) * 1e-3, (result(one, STD), spread)
 
 
 def test_a_day_of_samples_loses_nothing_where_a_single_precision_sum_would():
@@ -68,8 +72,8 @@ def test_a_day_of_samples_loses_nothing_where_a_single_precision_sum_would():
         value = 230.0 + (i % 4) * 0.25
         one.look(Clock(), value, i * 1000 & 0x3FFFFFFF)
         single = to_single(single + value)
-    assert one._result(MEAN) == 230.375
-    assert near(one._result(STD), math.sqrt(0.078125 * 86400 / 86399))
+    assert result(one, MEAN) == 230.375
+    assert near(result(one, STD), math.sqrt(0.078125 * 86400 / 86399))
     print("REPORT: mean of a day at 1 s: exact; a single-precision sum is off by %.3f" % abs(single / 86400 - 230.375))
     assert abs(single / 86400 - 230.375) > 0.01  # or this test could not fail
 
@@ -77,32 +81,32 @@ def test_a_day_of_samples_loses_nothing_where_a_single_precision_sum_would():
 def test_time_weighted_values_hold_until_the_next_sample():
     one = fed([(0, 10), (1000, 20), (4000, 0)], timed=True)
     one._advance(Clock(), 0x3FFFF000 + 5000 & 0x3FFFFFFF)
-    assert one._result(MEAN) == (10 * 1000 + 20 * 3000 + 0) / 5000 and one._result(COVERED) == 5000
+    assert result(one, MEAN) == (10 * 1000 + 20 * 3000 + 0) / 5000 and result(one, COVERED) == 5000
     mean = 14
     spread = math.sqrt(((10 - mean) ** 2 * 1000 + (20 - mean) ** 2 * 3000 + mean**2 * 1000) / 5000)
-    assert near(one._result(STD), spread)
+    assert near(result(one, STD), spread)
 
 
 def test_what_was_not_seen_is_not_covered():
     one = fed([(0, 10), (1000, None), (5000, 30), (20000, 50), (21000, 50)], timed=True, gap_ms=3000)
-    assert one._result(COVERED) == 2000  # until the failed read, and the last second
-    assert one._result(MEAN) == 30
+    assert result(one, COVERED) == 2000  # until the failed read, and the last second
+    assert result(one, MEAN) == 30
 
 
 def test_a_counter_wraps_and_is_set_back():
     one = fed([(0, 0xFFFFFFF0), (1000, 0xFFFFFFFF), (2000, 5), (3000, 6)])
-    assert one._result(INCREASE) == 22 and near(one._result(RATE), 22 / 3)
+    assert result(one, INCREASE) == 22 and near(result(one, RATE), 22 / 3)
     one = fed([(0, 500000), (1000, 500010), (2000, 3), (3000, 10)])
-    assert one._result(INCREASE) == 10 + 3 + 7  # from 0 after somebody has set it back
+    assert result(one, INCREASE) == 10 + 3 + 7  # from 0 after somebody has set it back
     one = fed([(0, 9998), (1000, 2)], modulus=10000)
-    assert one._result(INCREASE) == 4
+    assert result(one, INCREASE) == 4
     one = fed([(0, 65530), (1000, 4)], modulus=0)
-    assert one._result(INCREASE) == 4
+    assert result(one, INCREASE) == 4
     one = fed([(0, (1 << 64) - 2), (1000, 1)], modulus=1 << 64)
-    assert one._result(INCREASE) == 3
+    assert result(one, INCREASE) == 3
     one = fed([(0, 100), (1000, None), (2000, 130)])
-    assert one._result(INCREASE) == 30 and near(one._result(RATE), 15.0)  # it counts on while nobody looks
-    assert fed([(0, 100)])._result(INCREASE) is None
+    assert result(one, INCREASE) == 30 and near(result(one, RATE), 15.0)  # it counts on while nobody looks
+    assert result(fed([(0, 100)]), INCREASE) is None
 
 
 def test_random_counters_equal_the_true_count_over_windows():
@@ -120,21 +124,21 @@ def test_random_counters_equal_the_true_count_over_windows():
             first = False
             one.look(Clock(), count & ((1 << bits) - 1), i * 1000)
             if i % 37 == 36:
-                one.close(Clock(), i * 1000 + 500, ((INCREASE, "uint32"),), data, 0)
+                one.close(Clock(), i * 1000 + 500).put(((INCREASE, "uint32"),), data, 0)
                 taken += int.from_bytes(data, "big")
-        assert taken + (one._result(INCREASE) or 0) == total
+        assert taken + (result(one, INCREASE) or 0) == total
 
 
 def test_energy_from_power_is_the_sum_of_power_times_time():
     # 1200.5 W for 1 h in steps of a second, then 2 kW for a quarter of an hour: thousandths of Wh
     samples = [(1000 * i, 1200.5) for i in range(3600)] + [(3600000 + 1000 * i, 2000.0) for i in range(901)]
     one = fed(samples, what=ENERGY | COVERED)
-    assert one._result(ENERGY) == 1200500 + 500000
+    assert result(one, ENERGY) == 1200500 + 500000
     # a register in 0.1 kW with an offset: thousandths of kWh
     one = fed([(1000 * i, 235) for i in range(3601)], scale=(1, 10), offset=(-5, 2), what=ENERGY)
-    assert one._result(ENERGY) == 21000
+    assert result(one, ENERGY) == 21000
     one = fed([(1000 * i, -100) for i in range(3601)], what=ENERGY)
-    assert one._result(ENERGY) == -100000
+    assert result(one, ENERGY) == -100000
 
 
 def test_windows_go_on_where_the_last_one_ended():
@@ -144,7 +148,7 @@ def test_windows_go_on_where_the_last_one_ended():
     fields = ((ENERGY, "int32"), (COVERED, "uint32"), (COUNT, "uint32"))
     for i in range(61):
         if i % 10 == 0 and i:
-            assert one.close(Clock(), i * 60000 - 30000, fields, data, 0) == 12
+            assert one.close(Clock(), i * 60000 - 30000).put(fields, data, 0) == 12
             found.append([int.from_bytes(data[k : k + 4], "big") for k in (0, 4, 8)])
         one.look(Clock(), 60.0, i * 60000)
     assert found[0] == [9500, 570000, 10] and found[1:] == [[10000, 600000, 10]] * 5

@@ -3,7 +3,7 @@ what is not good never becomes a number."""
 
 from edge.evaluate import MAX_STACK
 from edge.expression import MAX_CHARS, ExpressionError, parse
-from oracle import COMPARES, Bad, show, value
+from oracle import Bad, Chance, show, tree_of, value
 
 NAMES = ["meter.power", "plc.state", "drive-2.speed-max", "3phase.i_l1", "climate.t"]
 SCALES = [(1, 0), (1, 0), (2, 0), (1, 0), (10, -40)]
@@ -28,43 +28,11 @@ def mistake(text):
     raise AssertionError("taken: " + text)
 
 
-class Chance:
-    """Repeatable random numbers 0..n-1."""
-
-    def __init__(self, seed):
-        self.state = seed
-
-    def __call__(self, n):
-        self.state = (self.state * 1103515245 + 12345) & 0x7FFFFFFF
-        return (self.state >> 8) % n
-
-
-def tree_of(chance, depth):
-    """A random tree."""
-    kind = chance(10)
-    if depth == 0 or kind == 0:
-        if chance(3):
-            return ("point", NAMES[chance(len(NAMES))])
-        return (0, 1, 2, 3, 7, 100, 65535, 4294967296, 0.5, 2.25, 1e-05, 1000000.0)[chance(12)]
-    arm = lambda: tree_of(chance, depth - 1)  # noqa: E731
-    if kind < 4:
-        return ("+", "-", "*", "/", "%")[chance(5)], arm(), arm()
-    if kind < 6:
-        return COMPARES[chance(6)], arm(), arm()
-    if kind == 6:
-        return ("and", "or")[chance(2)], arm(), arm()
-    if kind == 7:
-        return ("not", "neg", "abs")[chance(3)], arm()
-    if kind == 8:
-        return (("min", "max")[chance(2)],) + tuple([arm() for _ in range(2 + chance(3))])
-    return (("bit", arm(), chance(64)), ("prev", arm()), ("hyst", arm(), arm(), arm()))[chance(3)]
-
-
 def test_random_trees_give_what_a_second_evaluator_gives():
     chance = Chance(20261127)
     compared = refused = bad = 0
     for _ in range(1500):
-        tree = tree_of(chance, 1 + chance(4))
+        tree = tree_of(chance, 1 + chance(4), NAMES)
         text = show(tree, lambda: chance(8) == 0)
         try:
             expression = parse(text, resolve)

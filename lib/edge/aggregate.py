@@ -60,7 +60,7 @@ class Aggregate:
     fractions, for energy; modulus: where a counter wraps, 0: never; gap_ms: longest time that a value holds."""
 
     __slots__ = (
-        "index", "what", "_timed", "_passes", "_adds", "_part", "_scale", "_offset", "_modulus", "gap_ms", "count",
+        "index", "what", "timed", "_passes", "_adds", "_part", "scale", "offset", "_modulus", "gap_ms", "count",
         "_min", "_max", "_last", "_at",
         "_held", "_raw", "_covered", "_power", "_sum", "_squares", "_area", "_before", "_increase", "_grew", "_rated",
         "_from",
@@ -69,11 +69,11 @@ class Aggregate:
     def __init__(self, index, what, timed, scale, offset, modulus, gap_ms):
         self.index = index
         self.what = what
-        self._timed = timed
+        self.timed = timed
         self._passes = bool(timed or what & (COVERED | ENERGY))  # time between samples counts
         self._adds = bool(not timed and what & (MEAN | STD))
-        self._scale = scale
-        self._offset = offset
+        self.scale = scale
+        self.offset = offset
         self._modulus = modulus
         self.gap_ms = gap_ms
         self._held = None  # the number that holds, as in the sums; None: not covered
@@ -111,7 +111,11 @@ class Aggregate:
         if what & _COUNTER:
             self._count_on(clock, value, ticks_ms)
         if self._adds:
-            whole = self._whole(value)
+            if type(value) is int:
+                whole = value
+                self._power = 0
+            else:
+                whole = self._whole(value)
             part = self._part + whole
             if -_FOLD < part < _FOLD:
                 self._part = part
@@ -152,7 +156,7 @@ class Aggregate:
                 self._covered += step_ms
                 if self.what & _SUMS:
                     self._area += held * step_ms
-                    if self._timed and self.what & STD:
+                    if self.timed and self.what & STD:
                         self._squares += held * held * step_ms
         self._at = ticks_ms
 
@@ -171,52 +175,76 @@ class Aggregate:
         self._rated += clock.ticks_diff(ticks_ms, self._from)
         self._from = ticks_ms
 
-    def close(self, clock, end_ms, types, buf, at):
-        """The window ends: write what was asked for as words at buf[at], in the order of `fields`, with these types;
-        returns the place behind. Then the next window begins."""
+    def close(self, clock, end_ms):
+        """The window ends: what it held as a Window, to be written when there is time; the next one begins."""
         if self._passes:
             self._advance(clock, end_ms)
-        for bit, type_name in types:
-            put(buf, at, type_name, self._result(bit))
-            at += int(type_name.lstrip("uintfloa")) >> 3
+        done = Window(self)
         holds = self._held is not None
         self._begin()
         self._power = None
         if holds:
             self._held = self._whole(self._raw) if self.what & _SUMS else self._raw
+        return done
+
+
+class Window:
+    """What one point did in a window, taken from its Aggregate."""
+
+    def __init__(self, one):
+        self._one = one
+        self.count = one.count
+        self._ends = one._min, one._max, one._last
+        self._covered = one._covered
+        self._power = one._power or 0
+        self._sums = one._sum + one._part, one._squares, one._area
+        self._counted = one._increase, one._rated, one._grew
+
+    def put(self, types, buf, at):
+        """Write what was asked for, (bit, type name) each, as words at buf[at]; returns the place behind."""
+        for bit, type_name in types:
+            put(buf, at, type_name, self.result(bit))
+            at += int(type_name.lstrip("uintfloa")) >> 3
         return at
 
-    def _result(self, bit):
+    def result(self, bit):
+        """The number for one bit of NAMES, None if there is none."""
         if bit == COUNT:
             return self.count
         if bit == COVERED:
             return self._covered
-        if bit == INCREASE:
-            return self._increase if self._grew else None
-        if bit == RATE:
-            return ratio(1000 * self._increase, self._rated) if self._grew and self._rated else None
+        if bit == INCREASE or bit == RATE:
+            increase, rated, grew = self._counted
+            if bit == INCREASE:
+                return increase if grew else None
+            return ratio(1000 * increase, rated) if grew and rated else None
         if bit == ENERGY:
             return self._energy() if self._covered else None
         if bit == MEAN or bit == STD:
             return self._mean_or_std(bit)
-        return self._min if bit == MIN else self._max if bit == MAX else self._last
+        return self._ends[0 if bit == MIN else 1 if bit == MAX else 2]
 
     def _mean_or_std(self, bit):
-        weight, total = (self._covered, self._area) if self._timed else (self.count, self._sum + self._part)
+        total, squares, area = self._sums
+        timed = self._one.timed
+        weight, total = (self._covered, area) if timed else (self.count, total)
         if not weight:
             return None
         if bit == MEAN:
-            return ratio(total, weight, self._power or 0)
-        spread = weight * self._squares - total * total
-        if self._timed:
-            return root(spread, weight * weight, self._power or 0)
-        return root(spread, weight * (weight - 1), self._power or 0) if weight > 1 else None
+            return ratio(total, weight, self._power)
+        spread = weight * squares - total * total
+        if timed:
+            return root(spread, weight * weight, self._power)
+        return root(spread, weight * (weight - 1), self._power) if weight > 1 else None
 
     def _energy(self):
         # In thousandths of unit x hours: 3.6e6 ms are an hour.
-        (top, bottom), (add, below) = self._scale, self._offset
-        power = self._power or 0
-        area, base = (self._area << power, 1) if power > 0 else (self._area, 1 << -power)
+        (top, bottom), (add, below) = self._one.scale, self._one.offset
+        area, base = self._sums[2], 1
+        if self._power > 0:
+            area <<= self._power
+        else:
+            base <<= -self._power
         found = area * top * below + self._covered * add * base * bottom
         base *= 3600 * bottom * below
         return (2 * found + base) // (2 * base)

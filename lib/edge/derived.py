@@ -14,10 +14,11 @@ class Derived:
         self.data = bytearray(nbytes)
         self.due = now  # ticks_ms
         self.at = now  # ticks_ms of the sample
+        self.quality = NOT_AVAILABLE
 
-    def step(self, clock, inputs):
-        """Compute the sample into `data`; returns its quality. Points that have no good number become "not available";
-        where none has one the sample has the quality of the first input that is not good."""
+    def steps(self, clock, inputs):
+        """Compute the sample into `data`, as a generator of slices: between them others run. Points that have no good
+        number become "not available"; where none has one, `quality` is that of the first input that is not good."""
         now = clock.ticks_ms()
         self.at = now
         self.due = clock.ticks_add(self.due, self._period_ms)
@@ -38,7 +39,8 @@ class Derived:
                 good = True
                 inputs.put(items[i + 1], value, GOOD)
             put(self.data, items[i + 3], items[i + 2], value)
-        return GOOD if good else why
+            yield
+        self.quality = GOOD if good else why
 
 
 def reason(expression, inputs):

@@ -111,9 +111,9 @@ def _two(op, one, other):
     if op == OR:
         return 1 if one or other else 0
     if op == MIN:
-        return one if one < other else other
+        return other if other < one else one  # of equals the first
     if op == MAX:
-        return one if one > other else other
+        return other if other > one else one
     if other < 0 or other > 63 or other != int(other) or one != int(one):
         return None
     return int(one) >> int(other) & 1

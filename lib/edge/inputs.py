@@ -9,7 +9,7 @@ import sys
 from array import array
 
 from modbus.codes import GOOD, NOT_ASKED, NOT_AVAILABLE, OUT_OF_RANGE, STALE
-from points.numbers import BOOL, FLOAT32, INT16, UINT16, kind_of, number, patterns, width_of
+from points.numbers import BOOL, FLOAT32, INT16, UINT16, UINT32, kind_of, number, patterns, width_of
 
 if sys.implementation.name == "micropython":
     import micropython
@@ -41,6 +41,14 @@ def _put_word(data: ptr8, at: int, flip: int, word: ptr8) -> int:
 
 
 @micropython.viper
+def _small(data: ptr8, at: int, kind: int) -> int:
+    """The number of a uint16 or int16."""
+    flip = (kind >> 4) & 1
+    value = int(data[at + flip]) << 8 | int(data[at + (1 ^ flip)])
+    return value - 65536 if kind & 15 == 2 and value > 32767 else value
+
+
+@micropython.viper
 def copy_bytes(source: ptr8, count: int, target: ptr8):
     """target[:count] = source[:count], without garbage."""
     for i in range(count):
@@ -61,27 +69,30 @@ def decode(kind, data, at, na):
     if kind < 256 and not na:
         what = kind & 15
         if what == UINT16 or what == INT16:
-            flip = kind >> 4 & 1
-            value = data[at + flip] << 8 | data[at + 1 - flip]
-            return value - 65536 if what == INT16 and value > 32767 else value
+            return _small(data, at, kind)
         if what == FLOAT32:
             return None if _put_word(data, at, _FLIP ^ (kind >> 4), _word) else _float[0]
     return number(kind, data, at, na)
 
 
+# Ways to decode an input, see Inputs.take.
+_OTHER, _FLOAT, _SMALL = 0, 1, 2
+
+
 class Gear:
     """What one group's sample turns: the places of its inputs, and whoever wants to know."""
 
-    __slots__ = ("nbytes", "entries", "ranges", "reports", "sums", "alarms", "ticks", "holds_ms", "known")
+    __slots__ = ("nbytes", "entries", "ranges", "reports", "sums", "alarms", "ticks", "holds_ms", "known", "spoiled")
 
     def __init__(self, nbytes):
         self.nbytes = nbytes
-        self.entries = ()  # of (index of the input, kind, at in bytes or bits, na patterns)
+        self.entries = ()  # of (index of the input, way, kind or flip, at in bytes or bits, na patterns)
         self.ranges = None  # {index: (least, largest)} raw numbers of points that have such limits
         self.reports = None  # edge.deadband.Reports where all points of the group have a deadband
         self.ticks = 0  # ticks_ms of the newest sample
         self.holds_ms = 0  # so long its numbers are believed without a new one
         self.known = False  # there are numbers that may be believed
+        self.spoiled = True  # not all of them are good
         self.sums = ()  # edge.aggregate.Aggregate of its points
         self.alarms = ()  # edge.alarms.Alarm of its points
 
@@ -134,7 +145,13 @@ class Inputs:
             if name in self.names:
                 index = self.names.index(name)
                 kind = kind_of(point)
-                entries.append((index, kind, place_of(point), patterns(point)))
+                na = patterns(point)
+                way, how = _OTHER, kind
+                if kind & 15 == FLOAT32 and not na:
+                    way, how = _FLOAT, _FLIP ^ (kind >> 4)
+                elif kind < 64 and 0 < kind & 15 < UINT32 and not na:
+                    way = _SMALL
+                entries.append((index, way, how, place_of(point), na))
                 self.scales[index] = (point["scale"], point["offset"])
                 if "low" in point or "high" in point:
                     from edge.limits import raw_range
@@ -153,21 +170,26 @@ class Inputs:
             quality = NOT_AVAILABLE
         if quality:
             gear.known = False
-            for index, _, _, _ in gear.entries:
-                values[index] = None
-                qualities[index] = quality
+            self._spoil(gear, quality)
             return
         gear.known = True
-        for index, kind, at, na in gear.entries:
-            if kind & 15 == FLOAT32 and not na:
-                value = None if _put_word(data, at, _FLIP ^ (kind >> 4), _word) else _float[0]
+        if gear.spoiled:
+            gear.spoiled = False
+            for entry in gear.entries:
+                qualities[entry[0]] = GOOD
+        put, small = _put_word, _small  # two at a time: more would make a tuple
+        word, number = _word, _float
+        for index, way, kind, at, na in gear.entries:
+            if way == _FLOAT:
+                value = None if put(data, at, kind, word) else number[0]
+            elif way == _SMALL:
+                value = small(data, at, kind)
             else:
                 value = decode(kind, data, at, na)
             values[index] = value
             if value is None:
                 qualities[index] = NOT_AVAILABLE
-            elif qualities[index]:
-                qualities[index] = GOOD
+                gear.spoiled = True
         if gear.ranges:
             for index in gear.ranges:
                 least, largest = gear.ranges[index]
@@ -175,6 +197,13 @@ class Inputs:
                 if value is not None and not least <= value <= largest:
                     values[index] = None
                     qualities[index] = OUT_OF_RANGE
+                    gear.spoiled = True
+
+    def _spoil(self, gear, quality):
+        gear.spoiled = True
+        for entry in gear.entries:
+            self.values[entry[0]] = None
+            self.quality[entry[0]] = quality
 
     def text_of(self, index):
         """Its value for people, five digits; "not known" if it is not good."""
@@ -191,10 +220,8 @@ class Inputs:
         for gear in self._gears.values():
             if gear.known and clock.ticks_diff(now, gear.ticks) > gear.holds_ms:
                 gear.known = False
-                for index, _, _, _ in gear.entries:
-                    self.values[index] = None
-                    self.quality[index] = STALE
-                    gone += (index,)
+                self._spoil(gear, STALE)
+                gone += tuple([entry[0] for entry in gear.entries])
         return gone
 
     def put(self, index, value, quality):

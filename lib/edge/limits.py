@@ -86,7 +86,7 @@ def raw_range(point, kind):
 
 def band_entry(point, wanted):
     """What edge.deadband needs of a meta's point: kind; place; na patterns; distance of raw numbers, None: every change
-    of bits; hundredths of a percent, 0: none, of raw number + base; base, without a percentage the negative distance."""
+    of bits; hundredths of a percent, 0: none, of raw number + base; base, without percentage the negative distance."""
     kind = kind_of(point)
     scale, offset = point["scale"], point["offset"]
     percent = base = 0

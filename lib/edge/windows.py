@@ -8,30 +8,36 @@ from modbus.codes import GOOD, NOT_AVAILABLE
 
 
 class Windows:
-    """items: (edge.aggregate.Aggregate, its fields for `close`, byte in the data), flat."""
+    """items: (edge.aggregate.Aggregate, its fields for Window.put, byte in the data), flat."""
 
     def __init__(self, group, window_s, items, nbytes, clock):
         self.group = group
         self._window_ms = window_s * 1000
         self._items = items
         self.data = bytearray(nbytes)
-        self.at = clock.ticks_ms()
+        self.quality = NOT_AVAILABLE
+        self.at = clock.ticks_ms()  # of the sample
         self.due = self._end(clock, self.at)
 
-    def step(self, clock, inputs):
-        """Close the window into `data`; returns the quality of the sample: good if any point had a good number."""
+    def steps(self, clock, inputs):
+        """Close the window, then make `data` of it, as a generator of slices: between them others run. `quality` is
+        that of the sample: good if any point had a good number."""
         items = self._items
         quality = NOT_AVAILABLE
         self.at = end = self.due
+        windows = []
         for i in range(0, len(items), 3):
             one = items[i]
             if one.count:
                 quality = GOOD
             elif quality != GOOD and inputs.quality[one.index]:
                 quality = inputs.quality[one.index]
-            one.close(clock, end, items[i + 1], self.data, items[i + 2])
+            windows.append(one.close(clock, end))
         self.due = self._end(clock, end)
-        return quality
+        self.quality = quality
+        for i, window in enumerate(windows):
+            yield
+            window.put(items[3 * i + 1], self.data, items[3 * i + 2])
 
     def _end(self, clock, begin):
         """ticks_ms at which the window that begins at `begin` ends."""

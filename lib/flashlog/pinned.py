@@ -16,6 +16,8 @@ import os
 import struct
 from array import array
 
+from flashlog.watch import Watch
+
 BLOCK_BYTES = 4096
 _FOLDER = "log"
 _MAP = "log/map"
@@ -23,31 +25,8 @@ _MAP_NEW = "log/map.new"  # complete: all files are there, no block is needed an
 _MAGIC = b"FgPin2"
 _MARK = b"Fieldgate log block %03d: used behind the file system's back through this file. Leave it alone.\n"
 _OWN_BLOCKS = 8  # stay free for the files of the box itself
-_COUNT, _SIZE, _ERASE = 4, 5, 6  # ioctls of the block device protocol
-_ENOSPC, _EROFS = 28, 30  # not in every port's errno
-
-
-class _Watch:
-    """A block device that can only be read and notes what was: `block` last, `changes` how often another one."""
-
-    def __init__(self, device):
-        self._device = device
-        self.forget()
-
-    def forget(self):
-        self.block = -1
-        self.changes = 0
-
-    def readblocks(self, block, buf, offset=0):
-        if block != self.block:
-            self.block = block
-            self.changes += 1
-        return self._device.readblocks(block, buf, offset)
-
-    def ioctl(self, operation, value):
-        if operation in (_COUNT, _SIZE):
-            return self._device.ioctl(operation, value)
-        return -_EROFS if operation == _ERASE else 0
+_ERASE = 6  # ioctl of the block device protocol
+_ENOSPC = 28  # not in every port's errno
 
 
 def find_blocks(device, littlefs, count, root=""):
@@ -112,7 +91,7 @@ def _write_map(path, blocks):
 
 def _owners(device, littlefs, count):
     """For each number the block that its file owns; -1: no file; -2: none, or not one alone."""
-    watch = _Watch(device)
+    watch = Watch(device)
     try:
         # Small caches: this mount lives for a moment. It never writes, the device cannot.
         files = littlefs(watch, readsize=64, progsize=64, lookahead=8)

@@ -393,6 +393,7 @@ class Bus:
             row["latency_us"] = [max(0, unit.latency_min_us), tally.mean_us(), tally.max_us]
             for name, count in zip(NAMES, tally.counts):
                 row[name] = count
+            row.update({"resyncs": unit.resyncs, "late": unit.late})
         else:
             answers = tally.counts[REPLIES] + tally.counts[EXCEPTIONS]
             row["answered_ms"] = health.since_ms if answers else None

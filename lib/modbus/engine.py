@@ -55,7 +55,7 @@ class Engine:
         self.watched = False  # the reply was seen to come; else it was there at the first look, maybe for long
         self.gap_us = 0  # silence between the last byte and our request
         self.echo = False  # the port hears what it sends
-        self.resyncs = 0  # replies found behind stray bytes
+        self.resyncs = 0  # replies found behind stray bytes; unit.resyncs and unit.late are those of one unit
         self.stray_bytes = 0  # bytes that belonged to no answer
         self.late = 0  # answers that came after their timeout
         self.on_stray = None  # on_stray(buf, start, end, own): bytes of no transaction; own: a request that may echo
@@ -239,6 +239,7 @@ class Engine:
         read = self._overdue
         if read is not None and find(self.buf, self._n, read.frame, read.need, True) >= 0:
             self.late = (self.late + 1) & _MASK
+            read.unit.late = (read.unit.late + 1) & _MASK
             self._overdue = None
 
     def _accept(self, at, now):
@@ -257,6 +258,7 @@ class Engine:
         latency = self._diff(now, self.sent_us) - wire_us + self._stop_us
         if latency < 0 and self._exact and latency < -_EARLY_US - (wire_us >> 5):  # clocks differ by up to 3 %
             self.late = (self.late + 1) & _MASK
+            read.unit.late = (read.unit.late + 1) & _MASK
             self._n = 0
             self._look_first(read)
             return 1
@@ -285,6 +287,7 @@ class Engine:
             stray -= at
         elif at:
             self.resyncs = (self.resyncs + 1) & _MASK
+            read.unit.resyncs = (read.unit.resyncs + 1) & _MASK
             self._find_overdue()
             if self.echo:
                 stray = max(0, stray - len(read.frame))

@@ -48,6 +48,7 @@ def _unit(config, index):
     unit.max_gap = config.get("max_gap", 8)
     unit.comm_loss_ms = config.get("comm_loss_ms", 0)
     unit.latency_min_us = 0
+    unit.resyncs = unit.late = 0  # see modbus.engine
     return unit
 
 

@@ -29,6 +29,7 @@ _EACH = 16
 _ENOUGH = 40
 _ANY = 24
 _ECHO_ROUNDS = 8
+_SURE_ROUNDS = 8  # stray bytes may have made a unit look silent for so long
 
 # What uplink.session says of why there is no session: (part of the text, cause, reason, confidence); first match.
 _TEXTS = (
@@ -122,6 +123,7 @@ class Line:
         self._missed = False  # an answer was missing in the round before
         self._lines = [0, 0, 0]
         self._rounds = 0
+        self._silent = bytearray(n)  # rounds for which it has been
         self._count(True)
 
     def look(self, faults):
@@ -153,7 +155,8 @@ class Line:
         for i, unit in enumerate(units):
             good, missing, damaged = self._scores[3 * i : 3 * i + 3]
             health = self._scheduler.health[i]
-            if health.announced:
+            self._silent[i] = min(self._silent[i] + 1, 255) if health.announced else 0
+            if health.announced and (not noisy or self._silent[i] >= _SURE_ROUNDS):
                 faults.see(DEVICE, 4 if late else 1, unit.unit_id, 50 if alone else 90, self._number)
             elif damaged >= _ENOUGH and self._only(damaged, good + missing, totals, 2, noisy):
                 faults.see(DEVICE, 2, unit.unit_id, 50 if alone else 70, self._number)
@@ -161,9 +164,11 @@ class Line:
                 faults.see(DEVICE, 4 if late else 3, unit.unit_id, 50 if alone else 70, self._number)
 
     def _only(self, bad, other, totals, kind, noisy):
-        # At least a fifth of its answers are bad (two thirds beside stray bytes), at most a twentieth of the others'.
+        # At least a fifth of its answers are bad, at most a twentieth of the others'; beside stray bytes two thirds, a
+        # quarter.
         rest = sum(totals) - bad - other
-        return bad * 4 >= (8 * other if noisy else other) and (totals[kind] - bad) * 20 <= rest
+        others = totals[kind] - bad
+        return bad >= 2 * other and others * 4 <= rest if noisy else bad * 4 >= other and others * 20 <= rest
 
     def _damaged(self):
         hit = sum([self._scores[i] >= _ANY for i in range(2, len(self._scores), 3)])
@@ -222,20 +227,17 @@ class Uplink:
     def __init__(self, session):
         self._session = session
         self._failures = session.failures
-        self._acked = session.acked
         self._now = None
 
     def look(self, faults):
         """Tell this round's evidence. A fault ends when a broker has answered, not when it has let us in."""
         session = self._session
-        if session.ready and (session.proven or session.acked != self._acked):
-            self._now = None
-        elif session.last_error and session.failures + (not session.ready) > self._failures:
+        failed, self._failures = session.failures != self._failures, session.failures
+        if session.last_error and (failed or not session.ready):
             found = of_session(session.last_error)
             self._now = found if found[0] else self._now
-        if session.ready and session.proven:
-            self._failures = session.failures
-        self._acked = session.acked
+        elif session.ready and session.proven:
+            self._now = None
         if self._now:
             cause, reason, confidence = self._now
             faults.see(cause, reason, 0, confidence)

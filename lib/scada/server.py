@@ -96,13 +96,19 @@ class Server:
         self.exceptions = 0  # requests that were answered with one
         self.refused = 0  # connections: not allowed, or one too many
         self.cut = 0  # connections: silent, slow, or garbage
+        self.short = 0  # steps that the heap had no room for
         self.trouble = None  # why it does not listen
 
     async def run(self, room, sleep_ms):
         """Until the program ends. room: awaited before each step, see gateway.app."""
         while True:
             await room(sleep_ms)
-            await sleep_ms(0 if self.step() else LOOK_MS)
+            try:
+                busy = self.step()
+            except MemoryError:  # the same again when others have given back what they had
+                busy = False
+                self.short += 1
+            await sleep_ms(0 if busy else LOOK_MS)
 
     def step(self):
         """One piece of work; True if there may be more at once."""

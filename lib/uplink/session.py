@@ -225,8 +225,7 @@ class Session:
                 self._offset += count
                 whole = self._offset == len(packet)
                 if whole:
-                    self._offset = 0
-                    self._unfinished = False
+                    self._offset, self._unfinished = 0, False
             else:
                 break
             if count:

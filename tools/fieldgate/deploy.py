@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
+from fieldgate import bundle
 from fieldgate.board_data import Board
 from fieldgate.flash_port import PortError, open_port, read_lines
 
@@ -25,7 +26,7 @@ FILES_PER_CALL = 16
 CALL_S = 300
 STOP_S = 20.0
 PROMPT = ">>> "
-CODE_SUFFIXES = (".mpy", ".py")
+CODE_SUFFIXES = (".mpy", ".py", bundle.NAME)
 # Used behind the file system's back: lib/flashlog/BACKENDS.md.
 LOG_FOLDER = "log/"
 MAX_BACKUP_BYTES = 16 << 20
@@ -186,7 +187,8 @@ def deploy(board: Board, box: Box, files: dict[str, bytes], say: Say) -> tuple[i
     changed = {
         name: content for name, content in files.items() if box.hashes.get(name) != hashlib.sha256(content).hexdigest()
     }
-    folders = {name.split("/")[0] for name in files if "/" in name}
+    modules = bundle.unpack(files[bundle.NAME]) if bundle.NAME in files else {}
+    folders = {name.split("/")[0] for name in {**files, **modules} if "/" in name}
     stale = [
         name
         for name in sorted(box.hashes)

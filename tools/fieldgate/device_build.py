@@ -49,7 +49,7 @@ DEVICE_PACKAGES = {
 }
 PROFILES = "profiles/"  # firmware/profiles/FORMAT.md
 PLAIN_FILES = ("boot.py", "main.py")
-ROOT_MODULES = ("wiring.py",)  # beside them, compiled
+ROOT_MODULES = ("wiring.py", "bundle.py")  # beside them, compiled
 
 
 class BuildError(Exception):
@@ -188,6 +188,7 @@ def device_texts(board: Board, sources: list[Source]) -> dict[str, bytes]:
     except SyntaxError:
         return contents  # mpy-cross says it better
     shrunk = {source.place: shrinker.shrink(place) for place, source in compiled.items()}
+    kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps({"key": key, "texts": shrunk}))  # shrinking takes seconds, and a test run builds often
     contents.update({place: text.encode() for place, text in shrunk.items()})
     return contents

@@ -61,10 +61,10 @@ def code_of(board: board_data.Board, image: Path | None) -> dict[str, bytes]:
         flash.load(board, image)
         files = image_files.read(board, ((image if image.is_dir() else image.parent) / "files.img").read_bytes())
         return {name: content for name, content in files.items() if not name.endswith(".json")}
-    from fieldgate import device_build
+    from fieldgate import bundle, device_build
 
     built = device_build.build(board.name)
-    return {place: (built.tree / place).read_bytes() for place in built.sizes_bytes}
+    return bundle.bundled(board.port, {place: (built.tree / place).read_bytes() for place in built.sizes_bytes})
 
 
 def connect(board: board_data.Board | None, port: str | None, root: str) -> deploy.Box:

@@ -13,7 +13,16 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from fieldgate import board_data, device_build, image_esp32, image_files, image_firmware, image_papers, image_uf2
+from fieldgate import (
+    board_data,
+    bundle,
+    device_build,
+    image_esp32,
+    image_files,
+    image_firmware,
+    image_papers,
+    image_uf2,
+)
 from fieldgate.board_data import Board, BoardError
 from fieldgate.image_files import ImageError
 from fieldgate.image_firmware import Firmware, FirmwareError
@@ -48,6 +57,7 @@ def collect_files(board: Board, configuration: Path | None) -> dict[str, bytes]:
     """Every file of the box by its place. Raises BuildError, ImageError."""
     built = device_build.build(board.name)
     files = {place: (built.tree / place).read_bytes() for place in built.sizes_bytes if place not in PLAIN_TWINS}
+    files = bundle.bundled(board.port, files)
     for name in HALVES if configuration else ():
         assert configuration is not None
         try:

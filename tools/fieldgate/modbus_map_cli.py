@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from fieldgate.profiles import apply
-from fieldgate.profiles.model import ROOT, ProfileError, parse_json, read_text
+from fieldgate.profiles.model import ProfileError, parse_json, read_text
 
 
 def modbus_map(
@@ -69,14 +69,10 @@ def described(point: dict[str, Any], at: int, data: int, is_bit: bool) -> dict[s
 
 def box_map() -> tuple[Any, Any, Any]:
     """The box's own modules gateway.scada, gateway.virtual and scada.image; plain Python."""
-    paths = [str(ROOT / folder) for folder in ("firmware", "lib")]
-    sys.path[:0] = paths
-    try:
-        from gateway import scada, virtual  # type: ignore[attr-defined]
-        from scada import image  # type: ignore[import-not-found]
-    finally:
-        for path in paths:
-            sys.path.remove(path)
+    apply.find_box_code()
+    from gateway import scada, virtual  # type: ignore[attr-defined]
+    from scada import image  # type: ignore[import-not-found]
+
     return scada, virtual, image
 
 

@@ -19,15 +19,18 @@ from fieldgate.profiles.model import ROOT, ProfileError, parse_json, read_text
 MAX_PORTS = 4  # what a board may have; the box knows its own number
 
 
+def find_box_code() -> None:
+    """Let the box's own modules be imported, behind all others; some of them import more when they are called."""
+    for folder in ("lib", "firmware"):
+        if str(ROOT / folder) not in sys.path:
+            sys.path.append(str(ROOT / folder))
+
+
 def box_rules() -> tuple[ModuleType, ModuleType]:
     """The box's own modules gateway.config and gateway.rules; plain Python."""
-    paths = [str(ROOT / folder) for folder in ("firmware", "lib")]
-    sys.path[:0] = paths
-    try:
-        from gateway import config, rules
-    finally:
-        for path in paths:
-            sys.path.remove(path)
+    find_box_code()
+    from gateway import config, rules
+
     return config, rules
 
 
@@ -49,12 +52,12 @@ def box_mistakes(profile: dict[str, Any]) -> list[str]:
 
 
 @functools.cache
-def known_units() -> set[str]:
-    """Units of measure that the box has in its list."""
-    box_rules()
+def is_known_unit(unit: str) -> bool:
+    """True if the box has this unit of measure in its list."""
+    find_box_code()
     from gateway import units
 
-    return set(units.symbols())
+    return units.mistake(unit) is None
 
 
 def as_unit(profile: dict[str, Any], name: str, unit_id: int) -> dict[str, Any]:

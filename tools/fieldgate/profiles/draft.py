@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from fieldgate.profiles.apply import known_units
+from fieldgate.profiles.apply import is_known_unit
 from fieldgate.profiles.check import shown
 from fieldgate.profiles.model import MAX_STRING_BYTES, ProfileError
 
@@ -75,7 +75,7 @@ class Draft:
         wanted = " ".join(str(point["unit"]).split())
         unit = "".join(SIGNS.get(sign, sign) for sign in wanted)
         unit = SPELLINGS.get(unit, unit)
-        if unit not in known_units():
+        if not is_known_unit(unit):
             unit = f"x:{unit}"
             if len(unit) > MAX_UNIT:
                 self.lose(point["name"], f"unit {shown(wanted)} is longer than {MAX_UNIT - 2} characters: left out")

@@ -1,0 +1,189 @@
+"""Lets functions run from the flash in which the bundle of code lies, and so frees their copies in the heap.
+
+A stock image loads the code of a .mpy file into the heap, though the file lies in flash that the processor reads like
+memory (RP2040 data sheet, 2.6.3: XIP at 0x10000000). Bytecode is the same at both places: names and constants are
+looked up through tables of the module. A function object holds the address of its bytecode; `settle` looks for the
+same bytes in the bundle, writes that address instead, and collects the copies.
+
+Promises: an address is changed only where every byte is the same; where an image keeps its functions in another way
+nothing fits and nothing is changed. The blocks are those that LittleFS itself reads for the file; it moves them only
+when the file is written, so who replaces the bundle restarts the box before other files are written. Functions of the
+bundle must not be under way, as their copy would go: main.py, which is no part of it, calls `settle`. Generators and
+coroutines under way keep theirs.
+"""
+
+import gc
+import sys
+from array import array
+
+import micropython
+import rp2
+import uctypes
+from vfs import VfsLfs2
+
+from flashlog.watch import Watch
+
+BLOCK_BYTES = 4096
+_XIP = 0x10000000
+_MEBIBYTE = 0x100000
+_ROOM = 1200  # functions that are looked at
+
+
+def settle():
+    """Move what can be moved; returns (functions in the heap before, functions moved, bytes of their code)."""
+    counts = array("I", bytearray(12))
+    try:
+        _move(counts)
+    except (MemoryError, OSError):
+        pass  # no room for the search, or no LittleFS: what was not moved stays in the heap
+    gc.collect()
+    return tuple(counts)
+
+
+def _move(counts):
+    device = rp2.Flash()
+    base = _base(device)
+    loader = sys.modules.get("bundle")
+    if base and loader and loader.bundle:
+        loader.bundle.forget()
+        blocks = _blocks(device, VfsLfs2, base, loader.bundle.path)
+        functions = array("I", bytearray(4 * _ROOM))
+        links = array("H", bytearray(2 * (256 + _ROOM)))
+        kinds = array("I", (id(type(settle)), id(type(_generator)), id(type(_generator())), id(_move), id(settle)))
+        counts[0] = _gather(functions, _ROOM, kinds, links)
+        for block in blocks:
+            _match(base + block * BLOCK_BYTES, functions, links, counts)
+
+
+def _generator():
+    yield
+
+
+def _base(device):
+    """Address of block 0 of the file system, which ends where the chip ends; 0: not found."""
+    size = device.ioctl(4, 0) * BLOCK_BYTES
+    head = bytearray(64)
+    device.readblocks(0, head, 0)
+    for mebibytes in (2, 4, 8, 16):
+        at = _XIP + mebibytes * _MEBIBYTE - size
+        if at > _XIP and uctypes.bytearray_at(at, 64) == head:
+            return at
+    return 0
+
+
+def _blocks(device, littlefs, base, path):
+    """array("H") of the blocks in which the modules lie that may be resident."""
+    watch = Watch(device)
+    file = littlefs(watch, readsize=256, progsize=256, lookahead=8).open(path, "rb")
+    end = int(file.read(8), 16)
+    watch.forget()
+    file.seek(end - 1)
+    file.read(1)
+    file.close()
+    blocks = array("H")
+    block = watch.block
+    index = _index_of(end - 1)
+    if index and block >= 0:  # else the file has no block of its own
+        blocks.append(block)
+        while index:  # each block but the first begins with the number of the one before it
+            block = uctypes.struct(base + block * BLOCK_BYTES, {"before": uctypes.UINT32 | 0}).before
+            blocks.append(block)
+            index -= 1
+    return blocks
+
+
+def _index_of(place):
+    """Which block of a file this place is in; block n has as many pointers as 2 n has factors of 2 (LittleFS SPEC.md,
+    CTZ skip-lists)."""
+    index = 0
+    end = BLOCK_BYTES
+    while place >= end:
+        index += 1
+        end += BLOCK_BYTES
+        n = index << 1
+        while not n & 1:
+            end -= 4
+            n >>= 1
+    return index
+
+
+@micropython.viper
+def _gather(functions_buf, room: int, kinds_buf, links_buf) -> int:
+    """Find the functions whose code lies in the heap, and sort them into 256 chains by its first bytes.
+
+    A function object is: type, context, children, code (py/objfun.h); a generator holds its function behind its type
+    (py/objgenerator.c). What looks like one and is garbage does no harm."""
+    functions = ptr32(functions_buf)  # noqa: F821
+    kinds = ptr32(kinds_buf)  # noqa: F821
+    links = ptr16(links_buf)  # noqa: F821
+    plain: int = kinds[0]
+    generator: int = kinds[1]
+    begun: int = kinds[2]
+    mine: int = kinds[3]
+    my_caller: int = kinds[4]
+    n: int = 0
+    at: int = 0x20000000
+    while at < 0x20040000:
+        p = ptr32(at)  # noqa: F821
+        kind: int = p[0]
+        if (kind == plain or kind == generator) and at != mine and at != my_caller and n < room:
+            code: int = p[3]
+            if code >> 18 == 0x800 and code & 15 == 0:
+                functions[n] = at
+                n += 1
+        at += 16
+    at = 0x20000000
+    while at < 0x20040000:
+        p = ptr32(at)  # noqa: F821
+        if p[0] == begun:
+            i: int = 0
+            while i < n:
+                f: int = functions[i]
+                if p[1] == f or p[2] == f or p[3] == f:
+                    functions[i] = 0
+                i += 1
+        at += 16
+    i = 0
+    while i < n:
+        f = functions[i]
+        if f:
+            c = ptr8(ptr32(f)[3])  # noqa: F821
+            h: int = (c[0] ^ (c[1] << 2) ^ (c[2] << 3) ^ (c[3] << 1) ^ c[4]) & 255
+            links[256 + i] = links[h]
+            links[h] = i + 1
+        i += 1
+    return n
+
+
+@micropython.viper
+def _match(block: int, functions_buf, links_buf, counts_buf):
+    """Point functions to this block of flash where their code stands in it.
+
+    In front of the bytecode of a function stands 8 * its length as two bytes of 7 bits, the first with its top bit
+    set (py/persistentcode.c). Shorter ones than 16 bytes have one and stay."""
+    functions = ptr32(functions_buf)  # noqa: F821
+    links = ptr16(links_buf)  # noqa: F821
+    counts = ptr32(counts_buf)  # noqa: F821
+    b = ptr8(block)  # noqa: F821
+    p: int = 1
+    while p < 4079:
+        if b[p] & 0x83 == 0:
+            if b[p - 1] & 0x80:
+                length: int = ((b[p - 1] & 0x7F) << 4) | (b[p] >> 3)
+                if length >= 16 and p + length < 4096:
+                    at: int = block + p + 1
+                    c = ptr8(at)  # noqa: F821
+                    i: int = links[(c[0] ^ (c[1] << 2) ^ (c[2] << 3) ^ (c[3] << 1) ^ c[4]) & 255]
+                    while i:
+                        f = ptr32(functions[i - 1])  # noqa: F821
+                        if f[3] >> 28 == 2:
+                            d = ptr8(f[3])  # noqa: F821
+                            k: int = 0
+                            while k < length and c[k] == d[k]:
+                                k += 1
+                            if k == length:
+                                f[3] = at
+                                counts[1] += 1
+                                counts[2] += length
+                        i = links[255 + i]
+        p += 1

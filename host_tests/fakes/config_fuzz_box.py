@@ -1,0 +1,73 @@
+"""Runs on MicroPython: gives every line of the file `cases` (half, hex of its text) to the console's check and to the
+start's, and prints for each whether they take it (+ or -) and the first mistake; at the end how the heap has moved."""
+
+import gc
+import os
+from binascii import unhexlify
+
+from console import checker
+
+# What a check may load is there before the heap is measured.
+from gateway import config, config_points, edge_rules, revisions, silence, units  # noqa: F401
+from gateway.errors import ConfigError
+
+MOST_STEPS = 20000
+PORTS = 2
+FIRST = 100
+
+
+def verdict(half, text):
+    for name in ("ot", "it"):
+        with open(revisions.EDIT + "/" + name + ".json", "wb") as file:
+            if name == half:
+                file.write(text)
+            else:
+                with open(name + ".good", "rb") as good:
+                    file.write(good.read())
+    errors = []
+    steps = 0
+    for _ in checker.check(PORTS, errors, [], 100):
+        steps += 1
+        if steps > MOST_STEPS:
+            return "hangs"
+    begin = []
+    try:
+        config.load(revisions.EDIT, PORTS)
+    except ConfigError as error:
+        begin = error.lines
+    first = (begin + errors + [""])[0]
+    if len(errors) > 41 or any(["\n" in line or len(line) > 400 for line in errors + begin]):
+        return "a bad line: " + repr(errors + begin)[:600]
+    return "%s %s %s" % ("-" if errors else "+", "-" if begin else "+", first)
+
+
+def level():
+    """Bytes in use. The same work is done before, as the collector takes old words of the stack for references."""
+    with open("ot.good", "rb") as file:
+        good = file.read()
+    for _ in range(3):
+        assert verdict("ot", good)[:3] == "+ +"
+    good = None
+    gc.collect()
+    return gc.mem_alloc()
+
+
+def main():
+    for folder in (revisions.FOLDER, revisions.EDIT):
+        try:
+            os.mkdir(folder)
+        except OSError:
+            pass
+    before = 0
+    number = 0
+    with open("cases") as file:
+        for line in file:
+            half, text = line.split()
+            print(verdict(half, unhexlify(text[1:])).replace("\n", " "))
+            number += 1
+            if number == FIRST:
+                before = level()
+    print("heap", level() - before)
+
+
+main()

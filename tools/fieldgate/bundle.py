@@ -1,0 +1,73 @@
+"""Packs the compiled modules of a board into one file: firmware/bundle.py reads it and says what it looks like.
+
+Promises: the same files give the same bytes; `unpack` gives back what was packed. boot.py, main.py, board.py and what
+is no module stay files of their own: people change them by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import PurePosixPath
+
+from fieldgate import device_build
+
+NAME = "code.mpys"
+PORTS = ("rp2",)  # where blocks and time are scarce; elsewhere modules are files
+LOADER = "bundle.mpy"
+_BRIEF_PACKAGES = ("console", "umodbus")
+_EMPTY_BYTES = 40  # an __init__ that holds nothing: MicroPython does without
+
+
+def bundled(port: str, files: dict[str, bytes]) -> dict[str, bytes]:
+    """The files of a board's tree as they lie on the box."""
+    if port not in PORTS:
+        return files
+    modules = {place: content for place, content in files.items() if place.endswith(".mpy") and place != LOADER}
+    others = {place: content for place, content in files.items() if place not in modules}
+    return {**others, NAME: pack(modules)}
+
+
+def pack(modules: dict[str, bytes]) -> bytes:
+    """One file of all, but of packages without content."""
+    modules = {
+        place: modules[place]
+        for place in sorted(modules, key=lambda place: (_is_brief(place), place))
+        if not (place.endswith("/__init__.mpy") and len(modules[place]) <= _EMPTY_BYTES)
+    }
+    folders = sorted({f"/{parent}" for place in modules for parent in PurePosixPath(place).parents} - {"/."})
+    index: dict[str, int] = {}
+    text = ""
+    brief = 0
+    for _ in range(3):  # until the length of the offsets is known
+        at = 16 + len(text)
+        brief = 0
+        index = dict.fromkeys(folders, 0)
+        for place, content in modules.items():
+            if _is_brief(place) and not brief:
+                brief = at
+            index["/" + place] = at
+            at += len(content)
+        text = json.dumps(index, separators=(",", ":"))
+    return f"{brief or at:08x}{len(text):08x}{text}".encode() + b"".join(modules.values())
+
+
+def _is_brief(place: str) -> bool:
+    """True for what is in memory for a moment only: it lies behind the others, which run from flash."""
+    module = place.removesuffix(".mpy").replace("/", ".")
+    return module in _brief_modules() or module.split(".")[0] in _BRIEF_PACKAGES
+
+
+@cache
+def _brief_modules() -> frozenset[str]:
+    text = (device_build.ROOT / "firmware" / "gateway" / "unload.py").read_text()
+    return frozenset(re.findall(r"[a-z]+(?:\.[a-z_0-9]+)*", re.findall(r"_STARTERS = \(([^)]*)\)", text)[0]))
+
+
+def unpack(content: bytes) -> dict[str, bytes]:
+    """What `pack` packed."""
+    index = json.loads(content[16 : 16 + int(content[8:16], 16)])
+    places = [(place[1:], at) for place, at in index.items() if at]
+    ends = [at for _, at in places[1:]] + [len(content)]
+    return {place: content[at:end] for (place, at), end in zip(places, ends)}
