@@ -82,9 +82,9 @@ if __name__ == "__main__":
     except OSError:
         pass  # the usual case
     else:
-        from wiring import part
+        from wiring import prompt
 
-        part("prompt").release()
+        prompt().release()
     while True:
         status = main()
         if status == PROMPT:

@@ -23,8 +23,17 @@ def part(name):
 
 
 def hold_prompt():
-    """The Python prompt has the box for a while; returns what is to be `exit` there. See the port's prompt.py."""
-    return part("prompt").hold(board.WATCHDOG_MS)
+    """The Python prompt has the box for a while; returns what is to be `exit` there. See ports/prompt.py."""
+    return prompt().hold(board.WATCHDOG_MS, board.PORT)
+
+
+def prompt():
+    """The module of the prompt: chips share one."""
+    if board.PORT == "linux":
+        return part("prompt")
+    from ports import prompt
+
+    return prompt
 
 
 def make_led():

@@ -2,7 +2,7 @@
 
 import os
 
-from console import asking, links, verbs
+from console import links, reading, verbs
 from console.verbs import Refused
 from modbus import probe
 from uplink.session import UP
@@ -45,7 +45,7 @@ def test(shell, words):
     for number, bus in enumerate(gateway.buses):
         if hasattr(bus, "learned"):
             continue
-        outcome, heard = yield from asking.ask(gateway, number, probe.plain(_NOBODY), 50)
+        outcome, heard = yield from reading.ask(gateway, number, probe.plain(_NOBODY), 50)
         echo = heard[:8] == bytes(probe.plain(_NOBODY))
         yield "   %s: %s" % (
             bus.line.name,

@@ -1,4 +1,5 @@
-"""Verbs that put a candidate into use and take it back: diff, check, commit, confirm, rollback, discard, reboot."""
+"""Verbs that put a candidate into use and take it back: diff, check, commit, confirm, rollback, discard; and those that
+end the run: reboot, repl, update."""
 
 from console import verbs
 from console.verbs import Refused
@@ -142,3 +143,28 @@ def reboot(shell, words):
     """reboot"""
     yield "the gateway starts again now"
     shell.gateway.restart()
+
+
+def repl(shell, words):
+    """At the prompt everything can be done, so it takes both roles."""
+    from console import people
+
+    yield from people.need_both(shell)
+    yield from _leave(shell, "the Python prompt")
+    yield "the gateway ends; at the prompt: exit starts it again"
+
+
+def update(shell, words):
+    """What can be done here: whoever copies the code must be able to trust the cable; signed updates are not there."""
+    from console import people
+
+    yield from people.need_both(shell)
+    yield from _leave(shell, "an update")
+    yield "now, on the laptop: fieldgate deploy (make deploy); it starts the gateway again"
+    yield "code is not signed: whoever may do this may change everything"
+
+
+def _leave(shell, why):
+    _note(shell, "left to " + why)
+    shell.gateway.restart(True)
+    yield "polling and publishing stop; at most 15 minutes"

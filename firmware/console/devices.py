@@ -8,7 +8,7 @@ person says yes.
 import json
 import os
 
-from console import asking, finder, jsonfile, live
+from console import finder, jsonfile, live, reading
 from modbus.widths import words_of
 
 FOLDER = "profiles"
@@ -164,9 +164,9 @@ def _ask(gateway, number, unit_id, fc, address, count, cache):
     key = (fc, address, count)
     if key not in cache:
         for _ in range(2):
-            answer = yield from asking.ask(gateway, number, asking.frame_of(unit_id, fc, address, count))
-            if answer[0] == asking.ANSWER:
+            answer = yield from reading.ask(gateway, number, reading.frame_of(unit_id, fc, address, count))
+            if answer[0] == reading.ANSWER:
                 break
-        data = asking.data_of(answer[1]) if answer[0] == asking.ANSWER else None
+        data = reading.data_of(answer[1]) if answer[0] == reading.ANSWER else None
         cache[key] = (data is not None, data)
     return cache[key]

@@ -3,7 +3,7 @@
 import json
 import random
 
-from console import brokers, verbs
+from console import links, verbs
 from console.verbs import Ask
 from gateway import revisions, rules
 
@@ -94,7 +94,7 @@ def _broker(gateway, net, it):
         if words[-1] == "tls":
             yield from _time(gateway, net, it)  # certificates have dates
         while True:
-            wrong = yield from brokers.attempt(gateway, net, it)
+            wrong = yield from links.attempt(gateway, net, it)
             if "refused the login" not in wrong:
                 break
             yield "!  " + wrong
@@ -108,7 +108,7 @@ def _broker(gateway, net, it):
             yield "broker %s:%d: connected" % (broker["host"], broker["port"])
             return
         yield from verbs.wrapped("!  broker %s:%d: %s" % (broker["host"], broker["port"], wrong))
-        step = brokers.hint(wrong)
+        step = links.hint(wrong)
         if step:
             yield "   " + step
         yield "   type it again, or keep to go on with it"

@@ -10,7 +10,7 @@ from console import jsonfile, people, verbs
 from console.verbs import Ask, Refused
 from gateway import revisions, unload
 
-_SEARCHING = "console.devices console.finder console.asking console.live"
+_SEARCHING = "console.devices console.finder console.reading console.live"
 MAX_UNITS = 16  # that are looked at
 
 
@@ -31,7 +31,7 @@ def setup(shell, words):
 
         yield from outside.it_side(shell, _candidate("it"))
         del outside
-        for name in ("console.outside", "console.brokers", "uplink.session"):
+        for name in ("console.outside", "console.links", "uplink.session"):
             unload.unload(name)
     yield from _passwords(shell)
     yield from _summary(shell)

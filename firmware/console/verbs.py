@@ -43,8 +43,8 @@ MODULES = {
     "led": "bench",
     "lock": "people",
     "incident": "incident",
-    "repl": "leave",
-    "update": "leave",
+    "repl": "change",
+    "update": "change",
 }
 # Need what runs with a configuration only.
 NOT_BLANK = "status bus log watch about net wifi mqtt test led incident"

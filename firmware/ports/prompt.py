@@ -45,3 +45,19 @@ class Holder:
     def release(self):
         """The gateway starts: it feeds for itself."""
         self._timer.deinit()
+
+
+_holders: list[Holder] = []  # the one at work
+
+
+def hold(watchdog_ms, port):
+    """Feed from now on for HOLD_S; returns what is to be `exit` at the prompt. port: "rp2" or "esp32"."""
+    number = 3 if port == "esp32" else -1  # an esp32 has four, the first ones drive RS-485
+    _holders.append(Holder(Timer(number)))
+    return _holders[-1].hold(watchdog_ms)
+
+
+def release():
+    """The gateway starts: it feeds for itself."""
+    while _holders:
+        _holders.pop().release()

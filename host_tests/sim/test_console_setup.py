@@ -3,7 +3,7 @@
 import json
 
 from clock import Clock
-from console import brokers, outside, verbs
+from console import links, outside, verbs
 
 HEAP_KB = 4000
 
@@ -56,7 +56,7 @@ def play(answers, outcomes):
         yield None
         return outcomes.pop(0)
 
-    real, brokers.attempt = brokers.attempt, attempt
+    real, links.attempt = links.attempt, attempt
     said = []
     answers = list(answers)
     steps = outside.it_side(Shell(), "it.json")
@@ -73,7 +73,7 @@ def play(answers, outcomes):
     except StopIteration:
         pass
     finally:
-        brokers.attempt = real
+        links.attempt = real
     assert not answers and not outcomes, "not all was asked for"
     assert all([len(line) <= 78 for line in said]), said
     with open("it.json") as file:
@@ -141,5 +141,5 @@ def test_every_reason_of_the_session_has_a_next_step():
                  "answers with TLS: needs tls", "closed without CONNACK (TLS port?)", "clock is not set",
                  "certificate expired", "certificate is for another host", "ca.der: no such file", "network is down",
                  refusal(4), refusal(5), "host unreachable", "network unreachable"):  # fmt: skip
-        assert brokers.hint(text), text
-        assert len("   " + brokers.hint(text)) <= 78, text
+        assert links.hint(text), text
+        assert len("   " + links.hint(text)) <= 78, text

@@ -195,8 +195,8 @@ def test_the_prompt_feeds_the_watchdog_for_at_most_15_minutes():
     for port in ("rp2", "esp32"):
         clock = FakeClock()
         with Modules(port, clock):
-            prompt = __import__("ports.%s.prompt" % port, None, None, ("hold",))
-            leave = prompt.hold(8000)
+            prompt = __import__("ports.prompt", None, None, ("hold",))
+            leave = prompt.hold(8000, port)
             with open("prompt.txt") as file:
                 assert file.read(), "boot.py would not know of it after a soft reset"
             raises(ChipReset, lambda: repr(leave))

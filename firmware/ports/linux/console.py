@@ -40,6 +40,7 @@ class Console:
         self._poll.register(sys.stdin, select.POLLIN)
         self._out = select.poll()
         self._out.register(sys.stdout, select.POLLOUT)
+        self._put = sys.stdout.buffer.write
 
     def read_into(self, buf):
         """Bytes read, 0 when nothing was typed."""
@@ -52,8 +53,13 @@ class Console:
         return 0
 
     def write(self, data):
-        """Bytes taken; 0 while the terminal does not take what is there already."""
-        if not self._out.poll(0):
-            return 0
-        sys.stdout.buffer.write(bytes(data).replace(b"\r", b"") if self._terminal else data)
+        """Bytes taken; 0 while the terminal does not take what is there already.
+
+        A terminal that says it has room may have it for one byte only and hold the process for the rest (Linux 6.1, a
+        pseudo-terminal that nobody reads): so byte by byte."""
+        for count in range(len(data)):
+            if not self._out.poll(0):
+                return count
+            if data[count] != 13 or not self._terminal:
+                self._put(data[count : count + 1])
         return len(data)

@@ -23,7 +23,7 @@ class Exit:
         sys.exit(AGAIN)
 
 
-def hold(watchdog_ms):
+def hold(watchdog_ms, port):
     """Let the prompt follow when main.py ends; returns what is to be `exit` there."""
     try:
         attributes = termios.tcgetattr(0)
