@@ -135,6 +135,7 @@ class _Ot:
             return
         from gateway import edge_points, edge_rules
 
+        edge_points.note_machine(self._points, head, self._rules)
         for line in edge_rules.check(head, self._points):
             self._say(line)
         for key in edge_points.SECTIONS:

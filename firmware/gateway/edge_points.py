@@ -34,7 +34,18 @@ def note_all(ot):
     for bus in ot["buses"]:
         for unit in bus["units"]:
             note(points, unit, text)
+    note_machine(points, ot, text)
     return points
+
+
+def note_machine(points, ot, text):
+    """The same for what the box publishes of the machine (lib/production)."""
+    if ot.get("machine") and "machine" in text:
+        from gateway.virtual import point
+        from production import layout
+
+        for name, made in layout.groups(point):
+            note(points, {"name": name, "points": made}, text)
 
 
 def note_derived(points, ot):

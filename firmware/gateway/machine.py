@@ -37,15 +37,17 @@ class Time:
 
 class Production:
     """One machine of the box. machine: production.state.Machine. sources: {group: Source}. groups: numbers of the
-    virtual groups in the order of production.layout.NAMES. settings: section "machine" of ot.json."""
+    virtual groups in the order of production.layout.NAMES. settings: section "machine" of ot.json. put: where samples
+    go, the recorder if left out."""
 
-    def __init__(self, recorder, clock, time, machine, sources, groups, settings):
+    def __init__(self, recorder, clock, time, machine, sources, groups, settings, put=None):
         self.machine = machine
         self.settings = settings
         self.time = time
         self.sources = sources
         self.groups = groups
         self._recorder = recorder
+        self._sample = put or recorder.sample
         self._clock = clock
         self._ideal_ms = settings["ideal_cycle_ms"]
         self._good_by = 0 if not settings["good"] else 2 if settings["reject"] else 1
@@ -125,4 +127,4 @@ class Production:
 
     def _put(self, index, data):
         ticks_ms = self.time.now() & _MASK
-        self._recorder.sample(self.groups[index], 0, ticks_ms, data, len(data))
+        self._sample(self.groups[index], 0, ticks_ms, data, len(data))

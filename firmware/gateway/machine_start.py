@@ -36,7 +36,9 @@ def build(gateway, settings, feed):
     schema = gateway.schema
     machine, sources, groups = _make(schema, settings, time, oee.Account(calendar_of(settings)))
     _go_on(gateway.log, schema, machine, time, sources, groups, gateway.boot, feed)
-    production = Production(gateway.recorder, gateway.clock, time, machine, sources, groups, settings)
+    edge = getattr(gateway, "edge", None)
+    put = edge.take if edge else None  # so that rules see what is published of the machine
+    production = Production(gateway.recorder, gateway.clock, time, machine, sources, groups, settings, put)
     machine.note = production.note
     return production
 

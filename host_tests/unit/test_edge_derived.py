@@ -88,3 +88,12 @@ def test_mistakes():
     ):
         _, errors = ot_of({"derived": [entry]}, POINTS)
         assert len(errors) == 1 and line in errors[0], errors
+
+
+def test_rules_may_name_what_is_published_of_the_machine():
+    machine = {"states": [{"state": "running", "when": "m.q > 0"}]}
+    rule = {"name": "w", "point": "m.p", "state": "machine.state", "learn_s": 60}
+    _, errors = ot_of({"machine": machine, "anomaly": [rule]}, POINTS)
+    assert errors == [], errors
+    _, errors = ot_of({"anomaly": [rule]}, POINTS)
+    assert errors == ['anomaly[0].state: found "machine.state", allowed a point as unit.point']
