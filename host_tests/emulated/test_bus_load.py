@@ -119,6 +119,10 @@ def test_start_jitter_times_and_key_press_under_load(uf2: Path, files: dict[str,
     worst = sorted(jitter)[-3:]
     places = [f"{i} ({error / 1000:.1f} ms)" for i, error in enumerate(start_errors(line)) if abs(error) in worst]
     print(f"REPORT: emulated Pico W, the furthest off their time of these: polls {', '.join(places)}")
+    begin_ms = line.transactions[0].start_ns / 1e6 + offset_ms
+    slices = [row for row in rows if row and row[0] == "slice"]
+    long = [f"{row[1]} {int(row[2]) - begin_ms:.0f}+{int(row[3]) / 1000:.1f}" for row in slices]
+    print(f"REPORT: emulated Pico W, slices above 3 ms of others (ms after the first poll + length): {', '.join(long)}")
     for cause, errors in sorted(met_pauses.items()):
         lengths = [end - begin for name, begin, end in paused if name == cause]
         print(

@@ -201,7 +201,7 @@ def test_the_keeper_loads_in_a_pause_and_survives_a_full_heap():
 
     async def load():
         for importer, least_bytes in ((lambda: "module", 0), (full, 0), (lambda: "module", 1 << 60)):
-            got.append(await keeper.load(importer, None, least_bytes))
+            got.append(await keeper.load(importer, loop.sleep_ms, least_bytes))
 
     loop = VirtualLoop(clock)
     loop.spawn(load())

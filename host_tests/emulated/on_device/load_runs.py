@@ -13,13 +13,18 @@ from array import array
 import app_runs
 
 from gateway.app import Gateway
+from gateway.keeper import Keeper
+from gateway.publisher import Publisher
 from gateway.recorder import Recorder
 from modbus.bus import Bus
+from uplink.session import Session
 
 _us = time.ticks_us
 _diff = time.ticks_diff
 TURN_MS = 10  # a console looks so often for a key
 taken = array("i")
+slices = []  # of each that took long: name, begin in ticks_ms, us
+LONG_US = 3000
 pauses = array("i")  # of each: cause, wished or begun at, over at (ticks_ms)
 busy = [0, 0, 0]  # us in the bus task, us altogether, longest time between two looks for a key in us
 
@@ -61,6 +66,21 @@ async def keys():
             busy[2] = gap
 
 
+def timed(owner, name):
+    """Note the long calls of a method."""
+    method = getattr(owner, name)
+
+    def call(self):
+        start = _us()
+        result = method(self)
+        took = _diff(_us(), start)
+        if took > LONG_US and len(slices) < 60:
+            slices.append((owner.__name__, time.ticks_ms() - took // 1000, took))
+        return result
+
+    setattr(owner, name, call)
+
+
 def watch():
     """Put the watching around the classes of the application."""
     sample, run_bus, run = Recorder.sample, Bus.run, Gateway.run
@@ -89,6 +109,9 @@ def watch():
             now = time.ticks_ms()
             pauses.extend((cause, now - held_us // 1000, now))
 
+    timed(Session, "service")
+    timed(Publisher, "step")
+    timed(Keeper, "_garbage")
     Bus.ask, Bus.done, Bus.held = asks, is_done, was_held
 
     def run_all(self):
@@ -108,6 +131,8 @@ def run(seconds, saturated):
     print("bus_us", busy[0])
     print("all_us", busy[1])
     print("key_us", busy[2])
+    for name, ticks_ms, took_us in slices:
+        print("slice", name, ticks_ms, took_us)
     for i in range(0, len(pauses), 3):
         print("pause", pauses[i], pauses[i + 1], pauses[i + 2])
     for ticks_ms in taken:
