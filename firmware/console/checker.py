@@ -68,7 +68,7 @@ class _Ot:
             from gateway import machine_rules
 
             machine_rules.note_derived(self._machine_points, head)
-        self._counts = {}  # of rules, by feature
+        self._counts = {key: 1 for key in ("machine", "attribution") if head.get(key)}  # and of rules, by feature
         number = 0
         for bus_place in self._items(buses):
             path = "buses[%d]" % number

@@ -214,7 +214,6 @@ def write_record(truth: Truth, path: Path, every: int = 50) -> int:
             failing += 1
             if failing <= 3 or failing % every == 0:
                 lines.append(f"F {base + t} {1 if failing < 3 else 5}")
-    lines.append(lines[-1].replace(f"P {base + n - 1} ", f"P {base + n} "))  # the last second is seen by the next poll
     lines.append(f"E {base + n}")
     path.write_text("\n".join(lines) + "\n")
     return len(lines)
