@@ -379,7 +379,7 @@ def _happenings(truth: Truth, planned: bytearray, busy: bytearray) -> list[tuple
 
 
 def _rounded(part: int, whole: int) -> int | None:
-    return (2 * part + whole) // (2 * whole) if whole else None
+    return min((2 * part + whole) // (2 * whole), 65534) if whole else None  # 65535 means that there is none
 
 
 def _factors(s: dict[str, int | None]) -> None:
