@@ -90,6 +90,7 @@ class _Ot:
         if not self._pricing:
             self._rules = self._rule_text(head)
             self._machine = None if self._errors else head.get("machine")
+            self._counts = {key: 1 for key in ("machine", "attribution") if head.get(key)}  # and of rules, by feature
             if self._machine:
                 from gateway import machine_rules
 

@@ -1,4 +1,4 @@
-"""What the rules of a configuration take of the heap, by feature, for `check`: code as long as its file, and data.
+"""What rules, machine and attribution take of the heap, by feature, for `check`: code as long as its file, and data.
 
 Loaded for the answer only. On stock images a module takes about half more than its .mpy file (firmware/DESIGN.md);
 frozen or source modules count as nothing. Data: bytes of an entry on a board, measured on an emulated RP2040.
@@ -15,13 +15,29 @@ _FEATURES = {
     "anomaly": (("edge/alarms", "edge/anomaly"), 750),
     "deadband": (("edge/deadband",), 90),
 }
+# Sections of their own, once each: code only.
+_SECTIONS = {
+    "machine": (
+        "gateway/machine",
+        "production/state",
+        "production/signals",
+        "production/oee",
+        "production/calendar",
+        "production/books",
+        "points/numbers",
+    ),
+    "attribution": ("gateway/faults", "production/attribution", "production/oee"),
+}
 _ALWAYS = ("gateway/edge", "edge/inputs", "points/numbers")
 
 
 def lines(counts):
     """Yield a line for each feature that is used. counts: {feature: entries, of deadband points}."""
     told = set()
-    used = [feature for feature in sorted(counts) if counts[feature]]
+    for section in sorted(_SECTIONS):
+        if counts.get(section):
+            yield "%s: about %d bytes of heap for its code" % (section, _code(_SECTIONS[section], told))
+    used = [feature for feature in sorted(_FEATURES) if counts.get(feature)]
     if used:
         yield "rules: about %d bytes of heap for all of them, and" % _code(_ALWAYS, told)
     for feature in used:

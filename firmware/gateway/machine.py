@@ -103,6 +103,7 @@ class Production:
     def close(self):
         """The run is about to end in good order."""
         self.machine.step(self._zero())
+        self.machine.end()
         self.checkpoint()
 
     def note(self, place, before):

@@ -48,12 +48,7 @@ def rebuild(production, schema):
     before = production.machine
     account = before.account
     machine, production.sources, production.groups = _make(schema, production.settings, production.time, account)
-    before.end()
-    machine.begin()
-    account.fresh = False
-    for place, counter in machine.counters.items():
-        counter.last = before.counters[place].last
-    machine.unplaced_ms += before.unplaced_ms
+    machine.take_over(before)
     machine.note = production.note
     production.machine = machine
 

@@ -10,6 +10,9 @@ the record, times in whole seconds of UTC since 2020:
     X t              power is cut; the block in RAM is in flash, as it is at most flush_ms old
     E t              the end
 
+Options: all: polls are not left out; changing: every boot has another schema, and boots end in good order; rebuild: a
+read is split now and then.
+
 Polls are 1 s apart; those that show nothing new are left out, so a source's hold is lengthened to HOLD_MS.
 Written are the samples of the virtual groups as they reached the flash log: `kind hex`, and `event code t a b`.
 """
@@ -31,9 +34,9 @@ HOLD_MS = 61000
 POINTS = ("running", "fault", "cycles", "good", "reject", "attended")
 
 
-def ot_points():
+def ot_points(unit=""):
     return [
-        {"name": name, "address": i, "type": "uint16", "order": "ABCD", "scale": 1, "offset": 0, "unit": ""}
+        {"name": name, "address": i, "type": "uint16", "order": "ABCD", "scale": 1, "offset": 0, "unit": unit}
         for i, name in enumerate(POINTS)
     ]
 
@@ -47,6 +50,8 @@ class Box:
         self.out = out
         self.ticks_ms = 3000  # every boot begins elsewhere in the ticks
         self.fed = 0
+        self.boots = 0
+        self.changing = False  # every boot has another configuration, and the one before ended in good order
 
     def power(self, t):
         self.ticks_ms = (self.ticks_ms * 7 + 1000003) % 0x3FFFFFFF
@@ -61,8 +66,11 @@ class Box:
         reads = virtual.numbered(groups)
         self.kinds = {read.group: i for i, read in enumerate(reads)}
 
+        self.boots += 1
+        points = ot_points("u" if self.changing and self.boots % 2 else "")  # another unit is another schema
+
         def texts():
-            yield schema_store.group_text("line1", "press", 4, 0, 3, 0, len(POINTS), 1000, ot_points())
+            yield schema_store.group_text("line1", "press", 4, 0, 3, 0, len(POINTS), 1000, points)
             for read in reads:
                 yield schema_store.read_text(virtual.BUS, read, read.points)
 
@@ -156,12 +164,13 @@ def mutate(name):
         assert not name, name
 
 
-def run(record, out, mutant, elided=True):
+def run(record, out, mutant, elided=True, changing=False, rebuild=False):
     if elided:
         stretch_hold()
     mutate(mutant)
     with open(record) as lines, open(out, "w") as file:
         box = Box(json.loads(next(lines)), file)
+        box.changing = changing
         steps = 0
         for line in lines:
             parts = line.split()
@@ -174,6 +183,8 @@ def run(record, out, mutant, elided=True):
             if kind == "P":
                 box.poll(0, [int(word) for word in parts[2:]])
                 box.house()
+                if rebuild and steps % 500 == 0:
+                    machine_start.rebuild(box.production, box.schema)
             elif kind == "F":
                 box.poll(int(parts[2]), ())
                 box.house()
@@ -185,10 +196,12 @@ def run(record, out, mutant, elided=True):
                     for _ in range(12):
                         box.production.step()
                     box.production.close()
+                elif changing:
+                    box.production.close()
                 box.flush()
             steps += 1
         print("steps %d replayed %d dropped %d" % (steps, box.fed, box.recorder.dropped_total))
 
 
 if __name__ == "__main__":
-    run(sys.argv[1], sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else "", "all" not in sys.argv)
+    run(sys.argv[1], sys.argv[2], sys.argv[3], "all" not in sys.argv, "changing" in sys.argv, "rebuild" in sys.argv)

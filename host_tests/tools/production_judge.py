@@ -214,7 +214,6 @@ def write_record(truth: Truth, path: Path, every: int = 50) -> int:
             failing += 1
             if failing <= 3 or failing % every == 0:
                 lines.append(f"F {base + t} {1 if failing < 3 else 5}")
-    lines.append(lines[-1].replace(f"P {base + n - 1} ", f"P {base + n} "))  # the last second is seen by the next poll
     lines.append(f"E {base + n}")
     path.write_text("\n".join(lines) + "\n")
     return len(lines)
@@ -380,7 +379,7 @@ def _happenings(truth: Truth, planned: bytearray, busy: bytearray) -> list[tuple
 
 
 def _rounded(part: int, whole: int) -> int | None:
-    return (2 * part + whole) // (2 * whole) if whole else None
+    return min((2 * part + whole) // (2 * whole), 65534) if whole else None  # 65535 means that there is none
 
 
 def _factors(s: dict[str, int | None]) -> None:

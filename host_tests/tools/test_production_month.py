@@ -145,7 +145,16 @@ def test_polls_left_out_change_nothing(tmp_path: Path) -> None:
     truth.seen[9000:9100] = bytes(100)
     truth.silent.append((9000, 9100))
     judge.write_record(truth, tmp_path / "record.txt", every=1)
-    _, out = run_box(tmp_path, tmp_path / "record.txt", "", "all")
+    for options in (("all",), ("all", "rebuild")):  # a split of a read costs nothing
+        _, out = run_box(tmp_path, tmp_path / "record.txt", "", *options)
+        assert not differences(judge.judge(truth), out), options
+
+
+def test_another_configuration_costs_nothing_when_the_run_ends_in_good_order(tmp_path: Path) -> None:
+    truth = judge.make_truth(7, MARCH, 3)
+    assert len(truth.power) > 1
+    judge.write_record(truth, tmp_path / "record.txt")
+    _, out = run_box(tmp_path, tmp_path / "record.txt", "", "changing")
     assert not differences(judge.judge(truth), out)
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from gateway import config
+from gateway import config, edge_cost
 from gateway.errors import ConfigError
 
 SHIFT = {"name": "early", "days": [1, 2, 3, 4, 5], "start": "06:00", "end": "14:00"}
@@ -74,3 +74,8 @@ def test_points_with_a_deadband_are_refused_and_derived_ones_are_known():
     assert len(lines(tree)) == 1
     tree["derived"] = [{"name": "presses", "expression": "plc.speed > 3", "type": "uint16"}]
     assert lines(tree) == []
+
+
+def test_check_says_what_the_code_takes():
+    told = [line.split(":")[0] for line in edge_cost.lines({"machine": 1, "attribution": 1, "alarms": 0})]
+    assert told == ["attribution", "machine"]

@@ -63,8 +63,11 @@ class Machine:
         if quality or nbytes != len(source.data):
             source.quality = quality
             source.fails += 1
-            if source.alive and source.fails >= _FAILS:
-                self._lose(source, self._when(ticks_ms))
+            if source.fails >= _FAILS:
+                if source.alive:
+                    self._lose(source, self._when(ticks_ms))
+                else:
+                    self._not_seen(source)
             return
         if source.alive and (ticks_ms - source.good) & _MASK > source.hold_ms:
             self._lose(source, self._when(ticks_ms))
@@ -77,12 +80,15 @@ class Machine:
     def _lose(self, source, now):
         """Nothing is known of this source any more, one period after its last good sample."""
         source.alive = False
-        for counter in self.counters.values():
-            if counter.value.source is source or source.states:
-                counter.seen = False
+        self._not_seen(source)
         if source.states:
             self.cause = _cause_of(source.quality)
         self._look(min(now, self._when(source.good) + source.period_ms))
+
+    def _not_seen(self, source):
+        for counter in self.counters.values():
+            if counter.value.source is source or source.states:
+                counter.seen = False
 
     def _look(self, t):
         raw = oee.UNKNOWN
@@ -162,6 +168,16 @@ class Machine:
             counter.seen = False
         for source in self.sources:
             source.alive = False
+
+    def take_over(self, before):
+        """Go on where another machine of the same books and other sources stands."""
+        for place, counter in self.counters.items():
+            counter.last, counter.seen = before.counters[place].last, before.counters[place].seen
+        before.end()
+        self._t = before._t
+        self._pending = before._pending
+        self.zero = before.zero
+        self.unplaced_ms = before.unplaced_ms
 
     def resume(self, at, last):
         """What was accounted up to `at` (uptime) has been restored; last: {place: what its counter showed}."""

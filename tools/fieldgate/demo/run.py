@@ -24,8 +24,8 @@ from fieldgate.monitor.decoder import decode
 from fieldgate.monitor.site import base_of, filters
 from fieldgate.monitor.store import Delivery, Store
 
-# Stands for a Pico W's 201 KB, as objects of the 64-bit runtime are larger: 320 KB, and 28 KB for the code that an RP2040
-# runs from flash after the start (ports/rp2/inplace.py, measured on the emulated Pico W) and the virtual board cannot.
+# Stands for a Pico W's 201 KB, as objects of the 64-bit runtime are larger: 320 KB, and 28 KB for the code that an
+# RP2040 runs from flash after the start (ports/rp2/inplace.py, measured on the emulated Pico W) and this port cannot.
 HEAP = "348K"
 FIRST_SAMPLE_S = 20.0
 DRAIN_S = 15.0
