@@ -12,7 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 GATE = "lib/modbus/gate.py"
 UART_MODULES = ("uart_rs485.py",)
-TERMINAL = "firmware/ports/linux/console.py"  # standard input may be a terminal; it opens nothing
+TERMINAL = "firmware/ports/linux/console.py"  # standard input may be a terminal; they open nothing
+TERMINALS = (TERMINAL, "firmware/ports/linux/prompt.py")
 
 
 def names_of(source: str, attribute: str) -> Iterator[tuple[str, str]]:
@@ -49,7 +50,7 @@ def writes(place: str, source: str) -> list[str]:
             for function, before in names_of(source, "write")
             if function != "send"
         ]
-    if place == TERMINAL:
+    if place in TERMINALS:
         calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
         return [f"{place}:{call.lineno}: {ast.unparse(call)}" for call in calls if not only_standard_input(call)]
     found = []
