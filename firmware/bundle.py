@@ -5,8 +5,8 @@ modules. Mounted at /code and first on `sys.path`, so loose modules beside the b
 
 The bundle begins with two numbers of 8 hexadecimal digits: behind how many bytes there are only modules that the start
 or the console need, and the length of its index: a JSON object that gives for each file, as "/modbus/bus.mpy", where it
-begins, and 0 for each folder. The index takes 6 KB, so it is kept while modules are loaded
-and `forget` drops it until the next one.
+begins, and 0 for each folder. The index takes up to 6 KB, so it is kept while modules are loaded and
+`forget` drops it until the next one.
 """
 
 import json
@@ -24,6 +24,7 @@ class Bundle:
     def __init__(self, path):
         self.path = path
         self._index = None
+        self._started = False  # a dict is quick for 100 modules, and takes 40 ms to make: for one text will do
 
     def mount(self, readonly, mkfs):
         """Nothing is to do."""
@@ -33,10 +34,18 @@ class Bundle:
 
     def _place(self, path):
         """Offset of a module, 0 for a folder, None for what is not in the bundle."""
-        if self._index is None:
+        if path.endswith(".py"):
+            return None
+        index = self._index
+        if index is None:
             with open(self.path, "rb") as file:
-                self._index = json.loads(file.read(int(file.read(16)[8:], 16)))
-        return self._index.get(path)
+                index = file.read(int(file.read(16)[8:], 16))
+            self._index = index = index if self._started else json.loads(index)
+        if not self._started:
+            return index.get(path)
+        name = b'"%s":' % path.encode()
+        at = index.find(name)
+        return int(index[at + len(name) : index.find(b",", at)]) if at >= 0 else None
 
     def stat(self, path):
         """As os.stat: a file or a folder. Raises OSError (ENOENT)."""
@@ -57,6 +66,7 @@ class Bundle:
     def forget(self):
         """Give the memory of the index back."""
         self._index = None
+        self._started = True
 
 
 bundle = None

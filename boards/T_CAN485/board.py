@@ -6,7 +6,7 @@
 
 PORT = "esp32"
 RS485 = ({"uart": 2, "tx": 22, "rx": 21, "de": None, "high": (16, 17, 19)},)
-FLASH = {"partition": "fglog", "sectors": 256, "program_bytes": 16}
+FLASH = {"partition": "fglog", "sectors": 352, "program_bytes": 16}
 NET = {"kind": "wifi"}
 LED = {"pin": None, "active": 1}  # the board has only an addressable LED
 WATCHDOG_MS = 8000

@@ -8,7 +8,7 @@ candidate that it refuses goes back by itself.
 
 import json
 
-from console import jsonfile, strict
+from console import jsonfile
 from flashlog.layout import outlook
 from gateway import revisions, rules, unload
 from gateway.planning import MAX_READS_PER_BUS, SURELY_SHORT
@@ -25,13 +25,6 @@ _OT_PATH = revisions.EDIT + "/ot.json"
 def check(ports, errors, costs, sectors=0):
     """A generator of Nones, between which others run. Mistakes go to `errors`, what it costs to `costs`, as lines.
     sectors: of the flash log, 0: not known."""
-    for name in ("it.json", "ot.json"):
-        try:
-            yield from strict.check("%s/%s" % (revisions.EDIT, name))
-        except ValueError as error:
-            errors.append("%s: not valid JSON, or a key twice: %s" % (name, error.args[0] if error.args else ""))
-    if errors:
-        return
     _it_half(ports, errors)
     yield None
     try:
@@ -97,6 +90,10 @@ class _Ot:
         if not self._pricing:
             self._rules = self._rule_text(head)
             self._machine = None if self._errors else head.get("machine")
+            if self._machine:
+                from gateway import machine_rules
+
+                machine_rules.note_derived(self._machine_points, head)
         for bus_place in self._items(buses):
             path = "buses[%d]" % number
             bus, units = self._head(bus_place, "units", rules.OT[1]["buses"][0][1], path)

@@ -250,14 +250,16 @@ def load(shell, words):
         raise Refused(verbs.STORAGE, "no file %s on the box: bring it with mpremote cp %s :" % (source, source))
     if size > MAX_FILE_BYTES:
         raise Refused(verbs.VALUE, "%s has %d bytes, allowed %d" % (source, size, MAX_FILE_BYTES))
+    from console import strict
+
+    try:
+        yield from strict.check(source)
+    except ValueError as error:
+        raise Refused(verbs.VALUE, "%s is not JSON, or has a key twice: %s" % (source, error))
     with open(source, "rb") as file:
         scan = jsonfile.Scanner(file)
         wanted = "buses" if half == "ot" else "mqtt"
-        try:
-            found = [name for name, place in jsonfile.items(scan)]
-        except ValueError as error:
-            raise Refused(verbs.VALUE, "%s is no JSON object: %s" % (source, error))
-        if wanted not in found:
+        if scan.token() != 123 or wanted not in [name for name, place in jsonfile.items(scan)]:
             raise Refused(verbs.VALUE, "%s has no %s: is it the %s half?" % (source, wanted, half.upper()))
     revisions.edit()
     path = _candidate(half)

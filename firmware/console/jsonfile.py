@@ -124,6 +124,8 @@ def items(scan):
     number = 0
     left = -1
     while scan.token() != closing:
+        if scan.peek() < 0:
+            raise ValueError("the file ends too early")
         item = scan.tell()
         key = number
         if opening == 123:

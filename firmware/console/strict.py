@@ -1,5 +1,6 @@
 """Is a file JSON as RFC 8259 has it, with no key twice in an object? MicroPython's own reader forgives commas, colons,
-odd numbers and double keys, of which it takes the last where the scanner finds the first."""
+odd numbers and double keys, of which it takes the last where the scanner finds the first. What `set` makes is sound;
+this is asked of files that come from outside."""
 
 from console import jsonfile
 
@@ -9,7 +10,7 @@ MAX_DEPTH = 12
 
 
 def check(path):
-    """A generator of Nones, between which others run. Raises ValueError at the first mistake."""
+    """A generator of zeros, between which others run. Raises ValueError at the first mistake."""
     with open(path, "rb") as file:
         scan = jsonfile.Scanner(file)
         yield from _value(scan, 0)
@@ -28,7 +29,7 @@ def _value(scan, depth):
     elif opening == 123 or opening == 91:
         if depth == MAX_DEPTH:
             _wrong(scan)
-        yield None
+        yield 0
         scan.next()
         names = []
         if scan.token() == opening + 2:  # { } and [ ] are 2 apart

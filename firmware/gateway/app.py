@@ -36,6 +36,12 @@ class Gateway:
 
         start.build(self, parts, plans, ot, it)
         unload.starters()
+        if ot.get("machine"):  # only now: what stays of it would lie between what goes, and leave the heap in pieces
+            gc.collect()
+            from gateway import machine_start
+
+            self.production = machine_start.build(self, ot["machine"], parts.watchdog.feed)
+            unload.starters()
 
     async def run(self):
         """Until the program ends."""
@@ -107,6 +113,10 @@ class Gateway:
         while True:
             await self.room(sleep_ms)
             busy = self.session.service()
+            if self._greeting:
+                self._greeting = False
+                await self.keeper.load(_nothing, sleep_ms)  # collects: what the groups mean is said in long pieces
+                self._greet()
             if busy:
                 await self.room(sleep_ms)
             busy = self.publisher.step() or busy
@@ -179,8 +189,7 @@ class Gateway:
             name, reason = text[7:].split(": ", 1)
             text = "%s (%s)" % (reason, name)
         self.recorder.text_event(words.BROKER_UP if up else words.BROKER_DOWN, text)
-        if up:
-            self._greet()
+        self._greeting = up
 
     def _greet(self):
         groups = self.virtual_groups + sum([read.active for plan in self.plans for read in plan.reads])
@@ -215,6 +224,10 @@ class Gateway:
         unload.starters()
         unload.forget_index()
         self._greet()
+
+
+def _nothing():
+    pass
 
 
 def _search():

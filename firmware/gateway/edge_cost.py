@@ -9,10 +9,10 @@ import sys
 
 # key: (modules that it loads, bytes of an entry)
 _FEATURES = {
-    "derived": (("edge/derived", "edge/evaluate", "edge/words"), 320),
-    "aggregates": (("edge/aggregate", "edge/windows", "edge/words"), 420),
+    "derived": (("edge/derived", "edge/evaluate", "edge/words"), 260),
+    "aggregates": (("edge/aggregate", "edge/windows", "edge/words"), 400),
     "alarms": (("edge/alarms",), 300),
-    "anomaly": (("edge/alarms", "edge/anomaly"), 700),
+    "anomaly": (("edge/alarms", "edge/anomaly"), 750),
     "deadband": (("edge/deadband",), 90),
 }
 _ALWAYS = ("gateway/edge", "edge/inputs", "points/numbers")

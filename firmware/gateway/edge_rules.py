@@ -138,6 +138,14 @@ def _positive(errors, path, number, least, largest):
         errors.append("%s: found %s, allowed %g..%g" % (path, shown(number), least, largest))
 
 
+def _can_be(number, about):
+    # A whole raw number stands for it.
+    from edge.limits import raw_fraction
+
+    top, bottom = raw_fraction(number, about[1], about[2])
+    return about[0][:5] == "float" or _no_number(about) or not top % bottom
+
+
 def _check_derived(errors, path, entry, points):
     def resolve(name):
         about = points.get(name)
@@ -172,6 +180,9 @@ def _check_aggregate(errors, path, entry, points):
 def _check_alarm(errors, path, entry, points):
     if _known(errors, path + ".point", entry["point"], points):
         _is_number(errors, path + ".point", entry["point"], points)
+        if entry["kind"] == "state" and not _can_be(entry["limit"], points[entry["point"]]):
+            line = "%s.limit: found %s, allowed a value that the point can have"
+            errors.append(line % (path, shown(entry["limit"])))
     if entry["hysteresis"] < 0:
         errors.append("%s.hysteresis: found %s, allowed 0 or more" % (path, shown(entry["hysteresis"])))
     elif entry["hysteresis"] and entry["kind"] in ("state", "stale"):

@@ -60,7 +60,6 @@ MACHINE = (
     },
 )
 _COUNTERS = ("uint16", "uint32")
-_NUMBERS = ("bool", "uint16", "int16", "uint32", "int32", "float32")
 
 
 def note(points, unit, settings):
@@ -74,9 +73,18 @@ def note(points, unit, settings):
             points[name] = point
 
 
+def note_derived(points, ot):
+    """The same for what rules compute: unit "derived"."""
+    unit = {"name": "derived", "points": [dict(entry) for entry in ot.get("derived", ())]}
+    for entry in unit["points"]:
+        entry["scale"], entry["offset"] = 1, 0
+    note(points, unit, ot["machine"])
+
+
 def note_all(ot):
-    """`note` of the whole configuration."""
+    """Both, of the whole configuration."""
     points = {}
+    note_derived(points, ot)
     for bus in ot["buses"]:
         for unit in bus["units"]:
             note(points, unit, ot["machine"])
@@ -111,13 +119,14 @@ def _condition(errors, path, text, points):
     for name, operator, _, _ in found:
         if _known(errors, path, name, points):
             kind = points[name]["type"]
-            if kind not in _NUMBERS or (operator == "&" and kind == "float32"):
-                errors.append("%s: found %s of type %s, allowed %s" % (path, name, kind, " ".join(_NUMBERS)))
+            if kind.startswith("string") or (operator == "&" and kind.startswith("float")):
+                errors.append("%s: found %s of type %s, allowed a type of whole numbers" % (path, name, kind))
 
 
 def _known(errors, path, name, points):
     if name not in points:
-        errors.append("%s: found %s, allowed the unit.point of a point of this file" % (path, shown(name)))
+        line = "%s: found %s, allowed the unit.point of a point of this file, or derived.point"
+        errors.append(line % (path, shown(name)))
         return False
     for key in ("deadband", "deadband_percent"):
         if points[name].get(key) is not None:

@@ -136,8 +136,9 @@ class Publisher:
 
     def _meaning(self, schema):
         for line in schemas.lines(schema):
-            text = line[:-1] if '"deadband":{' in line else line[:-1] + _ALL
-            yield "meta/%s/%d" % (schemas.hex_of(schema), schemas.group_of(line)), text + _TERMS
+            topic = "meta/%s/%d" % (schemas.hex_of(schema), schemas.group_of(line))
+            line = line[:-1] + (_TERMS if '"deadband":{' in line else _ALL + _TERMS)
+            yield topic, line
 
     def _say(self):
         topic, text = self._message

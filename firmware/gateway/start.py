@@ -122,17 +122,12 @@ def build(gateway, parts, plans, ot, it):
             if any([point["type"] not in KINDS or "bit" in point or "bits" in point for point in read.points]):
                 import points.parts  # noqa: F401  (the publisher's; loaded now instead of between polls)
         plan.forget_points()
-    if ot.get("machine"):
-        from gateway import machine_start  # only where it is configured
-
-        gateway.production = machine_start.build(gateway, ot["machine"], parts.watchdog.feed)
-        for name in ("gateway.machine_start", "production.restore", "production.texts", "flashlog.tail"):
-            unload.unload(name)
     for read in computed:
         gateway.recorder.know(read)
     for port, plan, bus in zip(parts.ports, gateway.plans, ot["buses"]):
         gateway.buses.append(_make_bus(gateway, port, plan, bus["mode"]))
     gateway.faults = None
+    gateway._greeting = False  # a broker is to be told what the data mean
     if ot.get("attribution"):
         from gateway.faults import FaultWatch  # only where it is configured
 

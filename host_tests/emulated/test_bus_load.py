@@ -55,6 +55,39 @@ def time_errors(line: Line, taken: list[int]) -> list[float]:
     return [difference - middle for difference in differences]
 
 
+CAUSES = ("gc", "flash", "erase", "tls", "module", "scan", "hold")  # modbus.codes.PAUSE_NAMES
+
+
+def beside_pauses(line: Line, pauses: list[tuple[str, float, float]]) -> tuple[list[float], dict[str, list[float]]]:
+    """Start errors in us: those of polls that no pause has met, and of the others by the pause's cause.
+
+    pauses: cause, begin and end in ms of the line's time. A poll has met a pause if one lay between its time and its
+    start, or if it waited for the line behind such a poll.
+    """
+    clear: list[float] = []
+    met: dict[str, list[float]] = {}
+    behind, line_free_ms = "", 0.0
+    for transaction, error in zip(line.transactions, start_errors(line)):
+        start = transaction.start_ns / 1e6
+        due = start - error / 1000
+        causes = [cause for cause, begin, end in pauses if begin - 1 <= max(start, due) and end + 1 >= min(start, due)]
+        if not causes and behind and start - line_free_ms < 3:
+            causes = [behind]
+        behind = causes[0] if causes else ""
+        line_free_ms = (transaction.reply_end_ns or transaction.end_ns) / 1e6
+        if behind:
+            met.setdefault(behind, []).append(abs(error))
+        else:
+            clear.append(abs(error))
+    return clear, met
+
+
+def clock_difference_ms(line: Line, taken: list[int]) -> float:
+    """The box's ticks less the line's time."""
+    ends = [transaction.reply_end_ns / 1e6 for transaction in line.transactions if transaction.reply_end_ns]
+    return percentile([ms - end for ms, end in zip(taken, ends)], 0.5)
+
+
 def test_start_jitter_times_and_key_press_under_load(uf2: Path, files: dict[str, bytes]) -> None:
     import json
 
@@ -66,7 +99,13 @@ def test_start_jitter_times_and_key_press_under_load(uf2: Path, files: dict[str,
     rows = [words.split() for words in said.splitlines()]
     figures = {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].lstrip("-").isdigit()}
     taken = [int(row[1]) for row in rows if row and row[0] == "taken"]
-    jitter = [abs(error) for error in start_errors(line)]
+    offset_ms = clock_difference_ms(line, taken)
+    paused = [
+        (CAUSES[int(row[1])] if int(row[1]) < len(CAUSES) else row[1], int(row[2]) - offset_ms, int(row[3]) - offset_ms)
+        for row in rows
+        if row and row[0] == "pause"
+    ]
+    jitter, met_pauses = beside_pauses(line, paused)
     times = [abs(error) for error in time_errors(line, taken)]
     others = 1 - figures["bus_us"] / figures["all_us"]
     pauses = ", ".join(
@@ -77,6 +116,16 @@ def test_start_jitter_times_and_key_press_under_load(uf2: Path, files: dict[str,
         f" p50 {percentile(jitter, 0.5):.0f} p90 {percentile(jitter, 0.9):.0f} p99 {percentile(jitter, 0.99):.0f}"
         f" max {max(jitter):.0f} us; pauses in ms: {pauses}"
     )
+    worst = sorted(jitter)[-3:]
+    places = [f"{i} ({error / 1000:.1f} ms)" for i, error in enumerate(start_errors(line)) if abs(error) in worst]
+    print(f"REPORT: emulated Pico W, the furthest off their time of these: polls {', '.join(places)}")
+    for cause, errors in sorted(met_pauses.items()):
+        lengths = [end - begin for name, begin, end in paused if name == cause]
+        print(
+            f"REPORT: emulated Pico W, apart from that: {len(errors)} polls met {len(lengths)} pauses for {cause} (wish"
+            f" to end: longest {max(lengths):.0f} ms, all {sum(lengths):.0f} ms), they began up to"
+            f" {max(errors) / 1000:.1f} ms off their time"
+        )
     print(
         f"REPORT: emulated Pico W: times of {len(times)} samples true to p99 {percentile(times, 0.99):.1f} ms (max"
         f" {max(times):.1f}); key seen within {figures['key_us'] / 1000:.1f} ms; processor left to others"

@@ -5,7 +5,7 @@ import gc
 import os
 from binascii import unhexlify
 
-from console import checker
+from console import checker, strict
 
 # What a check may load is there before the heap is measured.
 from gateway import config, config_points, edge_rules, revisions, silence, units  # noqa: F401
@@ -25,6 +25,11 @@ def verdict(half, text):
                 with open(name + ".good", "rb") as good:
                     file.write(good.read())
     errors = []
+    try:
+        for _ in strict.check("%s/%s.json" % (revisions.EDIT, half)):  # as the verb load does
+            pass
+    except ValueError as error:
+        errors.append("not JSON: %s" % error)
     steps = 0
     for _ in checker.check(PORTS, errors, [], 100):
         steps += 1

@@ -18,7 +18,7 @@ TYPES = {
     "bool": 1, "uint16": 1, "int16": 1, "bcd16": 1, "uint32": 2, "int32": 2, "float32": 2, "bcd32": 2,
     "uint64": 4, "int64": 4, "float64": 4,
 }  # fmt: skip
-UNITS = ("", *units.LIST.split())  # the list of them is the specification
+UNITS = ("", *units.symbols())  # the list of them is the specification
 _NAME = set("abcdefghijklmnopqrstuvwxyz0123456789_-")
 MAX_BYTES = 65536
 

@@ -119,13 +119,18 @@ def test_a_cut_at_every_operation_leaves_the_old_or_the_new():
         cuts = {}
         where = ["", ()]
         turn = [0]
+        operations = [0]
 
         def hook(device, kind, sector, offset, data):
             name, allowed = where
+            tried = False
+            operations[0] += 1
             for state, fork in device.nor.torn(kind, sector, offset, data):
                 turn[0] += 1
-                if state.split(".")[0] in NOT_CLAIMED or turn[0] % EVERY:
+                # Each operation is cut at least once.
+                if state.split(".")[0] in NOT_CLAIMED or (tried and turn[0] % EVERY):
                     continue
+                tried = True
                 fork.weak.clear()
                 cuts[name] = cuts.get(name, 0) + 1
                 try:
@@ -134,6 +139,7 @@ def test_a_cut_at_every_operation_leaves_the_old_or_the_new():
                     raise AssertionError("%s: cut in %s, %s: %s" % (chip[0], name, state, text_of(error)))
                 finally:
                     os.chdir(flash.life.root)
+            assert tried, "%s of sector %d was not cut" % (kind, sector)
 
         flash = Flash(chip, base(chip))
         for name, step, allowed in STEPS:
@@ -145,9 +151,12 @@ def test_a_cut_at_every_operation_leaves_the_old_or_the_new():
         flash.end()
         assert sum(cuts.values()) > 80 and all([cuts.get(name) for name, _, _ in STEPS]), cuts
         print(
-            "REPORT: configuration on %s: %d power cuts, each left the old or the new one: %s"
-            % (chip[0], sum(cuts.values()), ", ".join(["%s %d" % (name, cuts.get(name, 0)) for name, _, _ in STEPS]))
-        )
+            "REPORT: configuration on %s: %d power cuts at all of %d flash operations, each left the old or the new"
+            " one: %s" % (
+                chip[0], sum(cuts.values()), operations[0],
+                ", ".join(["%s %d" % (name, cuts.get(name, 0)) for name, _, _ in STEPS]),
+            )
+        )  # fmt: skip
 
 
 def test_the_oldest_revisions_are_dropped():

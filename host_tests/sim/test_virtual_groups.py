@@ -155,6 +155,25 @@ def test_a_split_of_a_read_keeps_them_in_the_schema():
     clear_splits()
 
 
+def test_a_split_keeps_what_silence_means():
+    clear_schemas()
+    clear_splits()
+    ot = ot_of()
+    for i, point in enumerate(ot["buses"][0]["units"][0]["points"]):
+        point.update({"deadband": i} if i else {"deadband_percent": 2.5, "heartbeat_s": 20})
+    plans = planning.make_plans(ot, False)
+    before = schema_store.store(lambda: schema_store.group_texts(plans, ()))
+    for plan in plans:
+        plan.forget_points()
+    plans[0].split(plans[0].reads[0])
+    after = splits.schema_of(plans, before)
+    splits.store(plans, before)
+    metas = [json.loads(line) for line in schema.lines(after)]
+    assert [meta["deadband"]["points"] for meta in metas] == [[{"percent": 2.5}], [1, 2, 3]]
+    assert {meta["deadband"]["heartbeat_s"] for meta in metas} == {20}
+    clear_splits()
+
+
 def test_what_they_mean_is_part_of_the_schema_id():
     ids = set()
     for points in (None, POINTS, POINTS[:2]):

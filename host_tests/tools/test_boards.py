@@ -111,7 +111,7 @@ MUTANTS: list[tuple[str, Change, str]] = [
     ("ESP32_GENERIC", put("RS485", "de", 12), "RS485[0].de is GPIO 12: selects the flash voltage"),
     ("ESP32_GENERIC", put("RS485", "uart", 0), "RS485[0] is UART 0, which the console uses"),
     ("ESP32_GENERIC", put("RS485", "uart", 3), "RS485[0] is UART 3, the esp32 has 0, 1, 2"),
-    ("ESP32_GENERIC", put("FLASH", "sectors", 257), "FLASH.sectors is 257, board.json has 256"),
+    ("ESP32_GENERIC", put("FLASH", "sectors", 353), "FLASH.sectors is 353, board.json has 352"),
     ("ESP32_GENERIC", put("flash", "log_at", 0x2B0000), "the log's region does not lie between"),
     ("ESP32_GENERIC", put("json", "uf2_family", "0xe48bff56"), "uf2_family is 0xe48bff56, the esp32 has None"),
     ("ESP32_GENERIC", put("firmware", "sha256", "unknown"), "firmware.sha256 is not 64 hex digits"),

@@ -112,3 +112,15 @@ def test_ages_are_short() -> None:
             10**12: "999h"}  # fmt: skip
     for age_ms, shown in ages.items():
         assert age_text(age_ms) == shown
+
+
+def test_silence_within_the_heartbeat_is_not_stale() -> None:
+    store = filled_store()
+    meta = {
+        "format": 1, "schema": "a1b2c3d4", "group": 9, "bus": "line1", "unit": "quiet", "unit_id": 9, "fc": 3,
+        "address": 0, "count": 2, "period_ms": 1000, "points": [{"name": "p", "at": 0, "type": "uint32", "unit": ""}],
+    }  # fmt: skip
+    assert group_from_meta(meta).quiet_ms == 0
+    for deadband, quiet_ms in (({"heartbeat_s": 60, "points": [0]}, 60000), (None, 0), ({"heartbeat_s": "x"}, 0)):
+        assert group_from_meta({**meta, "deadband": deadband}).quiet_ms == quiet_ms
+    assert lines_of(store, 80, 24)

@@ -105,3 +105,48 @@ def test_example(program, tmp_path):
                     else:  # what a Number of JavaScript does not hold is told as text
                         assert Decimal(str(value)) == right.exact, point
                 assert len(sample["values"]) == len(wanted.words)
+
+
+@pytest.mark.parametrize("program", (sys.executable, "node"))
+def test_the_short_decoders_read_plain_types(program, tmp_path):
+    """`decode_short`: the groups of 16 and 32 bits and of bools, every mode that their columns take, failed reads."""
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    seen = set()
+    for raw in (False, True):
+        described = {0: POINTS, 1: MIXED, 200: INPUTS}
+        encoder = BatchEncoder(1, 65536, 255)
+        layouts = {group: layout_of(points) for group, points in described.items()}
+        encoder.begin(3, bytes.fromhex("a1b2c3d4"), layouts, 4711, 0, 61000)
+        wire = bytes((37 * i * i + i // 3) & 0x7F for i in range(4096))  # no NaN, which JSON does not know
+        for i, (time, row) in enumerate(rows(raw)):
+            assert encoder.sample(0, 0 if i % 9 else 1, 0, 61000 + time, row)
+            mixed = wire[32 * i : 32 * i + 32] if raw else wire[:32]
+            assert encoder.sample(1, 0 if i % 50 < 40 else 18, 0, 61100 + time, mixed)
+            assert encoder.sample(200, 0, 0, 61200 + time, bytes((i & 0xFF if raw else 5, i % 3)))
+        payload = bytes(encoder.finish(None))
+        metas = {number: {"schema": "a1b2c3d4", "group": number, "unit": "", "points": points}
+                 for number, points in described.items()}  # fmt: skip
+        (tmp_path / "batch").write_bytes(payload)
+        for number, meta in metas.items():
+            (tmp_path / f"{number}.json").write_text(json.dumps(meta))
+        suffix = "js" if program == "node" else "py"
+        files = [str(tmp_path / name) for name in ("batch", "0.json", "1.json", "200.json")]
+        command = [program, str(EXAMPLES / f"decode_short.{suffix}"), *files]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert run.returncode == 0, run.stderr
+        printed = [json.loads(line) for line in run.stdout.splitlines()]
+        for number, meta in metas.items():
+            wanted = [sample for sample in decode(payload, metas).samples if sample.group == number]
+            got = [sample for sample in printed if sample["group"] == number]
+            assert [(s["uptime_ms"], s["quality"]) for s in got] == [(s.uptime_ms, s.quality) for s in wanted]
+            for one, right in zip(got, wanted):
+                assert len(one["values"]) == len(right.words)
+                for point, word in zip(meta["points"], right.words):
+                    value = one["values"][point["name"]]
+                    if point["type"] == "float32":
+                        assert struct.pack(">f", value) == struct.pack(">I", word), point
+                    else:
+                        assert value == values([point_from_meta({"order": "ABCD", **point})], [word])[0].exact, point
+                    seen.add(point["type"])
+    assert seen == {"bool", "uint16", "int16", "uint32", "int32", "float32"}

@@ -167,7 +167,7 @@ def test_units():
 
 
 def test_the_list_of_units():
-    found = units.LIST.split()
+    found = list(units.symbols())
     assert len(found) == len(set(found)) > 150
     for symbol in found:
         assert 0 < len(symbol) <= 16 and all([33 <= ord(c) < 127 for c in symbol])

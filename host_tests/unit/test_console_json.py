@@ -3,7 +3,7 @@
 import io
 import json
 
-from console import jsonfile
+from console import jsonfile, strict
 from console.jsonfile import NotFound, Scanner
 
 TEXT = (
@@ -134,3 +134,34 @@ def test_a_file_that_ends_early_is_an_error_not_a_hang():
             jsonfile.find(scan, ["numbers", 3])
         except (ValueError, NotFound):
             pass
+
+
+def test_items_of_what_is_no_container_or_ends_early_come_to_an_end():
+    for text in ("5", "[1, 2", "[", '"a"', ""):
+        scan = Scanner(opened(text))
+        try:
+            for number, _ in enumerate(jsonfile.items(scan)):
+                assert number < 10, text
+        except ValueError:
+            pass
+
+
+def test_a_strict_reader():
+    for text, sound in (
+        (TEXT, True), ("[]", True), ("{}", True), (' {"a": [1, -0.5e+3, 0, 10, 1E2, true, false, null, ""]}\n', True),
+        ('{"a": "\\u00e9\\n\\\\"}', True), ("5", True), ("", False), ("{", False), ("[1 2]", False), ("[1,]", False),
+        ("[,1]", False), ('{"a" 1}', False), ('{"a": 1, "a": 2}', False), ('{"a": 1,}', False), ("{1: 2}", False),
+        ("[01]", False), ("[+1]", False), ("[1.]", False), ("[.5]", False), ("[1e]", False), ("[-]", False),
+        ("[nul]", False), ("[NaN]", False), ("[Infinity]", False), ('["\\x"]', False), ('["\\u12"]', False),
+        ('["a\nb"]', False), ('["\\ud800"]', False), ("[1]]", False), ("[1] x", False), ("'a'", False),
+        ("[" * 12 + "]" * 12, True), ("[" * 13 + "]" * 13, False), ("[" * 5000, False), ('{"a"', False), ('"a', False),
+    ):  # fmt: skip
+        with open("strict.json", "wb") as file:
+            file.write(text.encode())
+        try:
+            for _ in strict.check("strict.json"):
+                pass
+            found = True
+        except ValueError:
+            found = False
+        assert found == sound, text

@@ -105,3 +105,27 @@ def test_without_the_plus_nothing_is_added():
             raise AssertionError(line)
     if revisions.has_candidate():
         assert not os.stat(revisions.CHANGES)[6]
+
+
+def test_load_takes_sound_json_with_the_right_half_only():
+    put(OT, IT)
+    for text, said in (
+        ("5", "has no buses"),
+        ('"buses"', "has no buses"),
+        ("[1, 2", "is not JSON"),
+        ('{"buses": [], "buses": []}', "has a key twice"),
+        ('{"buses": [1 2]}', "is not JSON"),
+        ('{"mqtt": {}}', "is it the OT half?"),
+    ):
+        with open("new.json", "w") as file:
+            file.write(text)
+        try:
+            typed("load ot new.json")
+        except Refused as error:
+            assert said in error.text, (text, error.text)
+        else:
+            raise AssertionError(text)
+    with open("new.json", "w") as file:
+        json.dump(OT, file)
+    typed("load ot new.json")
+    assert candidate("ot") == OT

@@ -264,6 +264,7 @@ def test_mistakes_are_one_line_each():
         (alarm("stale", 0), "alarms[0].limit: found 0, allowed 1..86400"),
         (alarm("rate", 0), "alarms[0].limit: found 0, allowed more than 0 and than the hysteresis"),
         (alarm("state", 1, hysteresis=1), "alarms[0].hysteresis: found 1 with kind state, allowed 0"),
+        (alarm("state", 0.25), "alarms[0].limit: found 0.25, allowed a value that the point can have"),
         (alarm(hysteresis=-1), "alarms[0].hysteresis: found -1, allowed 0 or more"),
         (alarm(severity="bad"), 'alarms[0].severity: found "bad", allowed "info" or "warning" or "critical"'),
     ):

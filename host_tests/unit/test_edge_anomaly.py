@@ -7,7 +7,7 @@ import math
 import struct
 import sys
 
-from edge.alarms import ACTIVE
+from edge.alarms import ACTIVE, ANOMALY, Alarm
 from edge.anomaly import MAX_STATES, Watch
 from edge_plant import Plant, clear, ot_of
 from gateway import words
@@ -215,3 +215,40 @@ def test_mistakes():
         entry.update(change)
         _, errors = ot_of({"anomaly": [entry]}, {"s": "uint16", "v": "float32"})
         assert errors == [line], errors
+
+
+def judged(score, fault, seed, seconds=14400):
+    """(false alarms, the fault was found) of slow noise (each second 0.98 of the one before), learned for an hour; the
+    fault stands in the last quarter of the time."""
+    made = watch(learn_s=3600, score=score)
+    alarm = Alarm("w", 0, ANOMALY, 0, 0, 20000, 20000)
+    alarm.watch = made
+    chance = Chance(seed)
+    noise = 0.0
+    false = 0
+    found = False
+    for second in range(seconds):
+        noise = 0.98 * noise + 0.199 * chance.normal()
+        wrong = fault and second >= seconds * 3 // 4
+        turned = alarm.look(Clock(), single(50.0 + noise + (fault if wrong else 0)), second * 1000)
+        if alarm.state == ACTIVE:
+            if wrong:
+                found = True
+            elif turned:
+                false += 1
+    return false, found
+
+
+def test_the_score_trades_false_alarms_for_missed_ones():
+    outcomes = {}
+    for score in (2, 4, 6):
+        false = sum([judged(score, 0, seed)[0] for seed in (1, 2)])
+        missed = [sum([not judged(score, fault, seed)[1] for seed in (3, 4)]) for fault in (3, 5, 9)]
+        outcomes[score] = (false, missed)
+        print(
+            "REPORT: anomaly watch on slow noise, score %d: %d false alarms in 6 h of watching; of 2 faults of 3, 5, 9 "
+            "spreads missed %d, %d, %d" % (score, false, missed[0], missed[1], missed[2])
+        )
+    assert outcomes[6][0] == 0 and outcomes[6][1][2] == 0
+    assert outcomes[2][1] <= outcomes[4][1] <= outcomes[6][1] and outcomes[6][1][0]
+    assert outcomes[2][0] > outcomes[4][0] >= outcomes[6][0]

@@ -266,3 +266,27 @@ def test_conditions():
             assert str(error)
         else:
             assert False, text
+
+
+def test_a_point_that_is_not_available_makes_the_state_unknown():
+    rig = Rig()
+    rig.run(10, 1)
+    value = Value(rig.source, {"type": "uint16", "order": "ABCD", "at": 0, "scale": 1, "offset": 0, "na": ["ff"]})
+    rig.machine._rules = [(RUNNING, condition_of("u.a == 1", {"u.a": value}.get))]
+    rig.run(5, 0xFFFF)
+    assert rig.machine.state == UNKNOWN and rig.machine.cause == 2
+    rig.run(3, 1)
+    sums = rig.sums()
+    assert sums[UNKNOWN] == 5000 and sums[RUNNING] == 12000 and sums[STOPPED_UNPLANNED] == 0
+
+
+def test_bits_and_floats_of_a_point_are_compared_as_they_are_published():
+    source = Source(0, 1000, 8)
+    source.data[:] = b"\x00\x34\x00\x00\x40\x45\x00\x00"  # 0x34; 42.0 as float64 begins with 4045
+    names = {
+        "u.bit": Value(source, {"type": "uint16", "order": "ABCD", "at": 0, "scale": 1, "offset": 0, "bit": 5}),
+        "u.bits": Value(source, {"type": "uint16", "order": "ABCD", "at": 0, "scale": 1, "offset": 0, "bits": [4, 3]}),
+        "u.scaled": Value(source, {"type": "uint16", "order": "ABCD", "at": 0, "scale": 0.5, "offset": 4}),
+    }
+    for text in ("u.bit", "u.bits == 3", "u.scaled == 30"):
+        assert condition_of(text, names.get).holds(), text

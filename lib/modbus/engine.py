@@ -31,6 +31,7 @@ _SPIN_COARSE_US = const(300)  # the same under an operating system
 _TIGHT_US = const(8000)  # so long after its usual time a reply is awaited tightly, then at 1 ms
 _BUF = const(280)  # an ADU, an echo and some stray bytes
 _NOISE_LIMIT_US = const(1000000)  # a line that is not silent for so long is faulty
+_HELD_US = const(700)  # looks are so far apart only where something else held the loop
 _EARLY_US = const(500)  # what the software may mistake the end of a request by
 _MASK = const(0x3FFFFFFF)  # counters wrap where the ticks do
 _VAGUE = const(1000)  # see modbus.reply.find
@@ -77,6 +78,7 @@ class Engine:
         self._noise_us = self._last_us  # begin of a wait for silence
         self._behind_us = 0  # by so much the last reply was seen later than it can have ended
         self._slack_us = 0  # by so much the reply may have been earlier than it was seen
+        self._seen_us = 0  # after sent_us: the last look that found the reply not complete
         self._missing = 0  # bytes without which a look is useless
         self._vague = True  # no head of a reply was seen so far
         self._overdue = None  # read that timed out and whose answer may still come
@@ -173,6 +175,7 @@ class Engine:
                         break
                 else:
                     since = diff(us(), self.sent_us)
+                    self._seen_us = since
                     self.watched = True
         read = self.read
         arrived = available()
@@ -195,7 +198,7 @@ class Engine:
     def _wait_on(self, read, now):
         """The reply is not complete: for how long is there nothing to see?"""
         self.watched = True
-        since = self._diff(now, self.sent_us)
+        self._seen_us = since = self._diff(now, self.sent_us)
         left = read.first_us - since  # until the first byte must have come
         if self._n:
             quiet = read.inter_us - self._diff(now, self._last_us)
@@ -265,10 +268,16 @@ class Engine:
         if self._n != length:
             self._account_for(at, length)
         move(self.data, 0, buf, at + 3, self.nbytes)
-        self.latency_us = max(0, latency - self._slack_us)  # a look at the latter would come late for ever
         behind = 0
-        if not self.watched and self._exact:  # the loop was held: the reply ended when it could, as far as we know
-            behind = max(0, self._diff(now, self.sent_us) - self.look_us)
+        if self._exact:
+            since = self._diff(now, self.sent_us)
+            if not self.watched:  # the loop was held: the reply ended when it could, as far as we know
+                behind = max(0, since - self.look_us)
+            elif since - self._seen_us > _HELD_US and not self._slack_us:  # the same between two looks
+                ended = self.look_us if self.look_us > self._seen_us else (self._seen_us + since) >> 1
+                behind = max(0, since - ended)
+                latency -= behind
+        self.latency_us = max(0, latency - self._slack_us)  # a look at the latter would come late for ever
         self._behind_us = behind
         if self._overdue is not None:
             self.forget(read.unit)

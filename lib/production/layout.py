@@ -55,9 +55,7 @@ class Points:
         address = 0
         for label, kind, unit, scale in self._rows:
             made = self._point(label, address, kind, unit, scale)
-            if label in ("availability", "performance", "quality_rate", "oee"):
-                made["na"] = 0xFFFF
-            elif label in ("mttr", "mtbf"):
-                made["na"] = 0xFFFFFFFF
+            if label in ("availability", "performance", "quality_rate", "oee", "mttr", "mtbf"):
+                made["na"] = ["ff"]
             yield made
             address += 2 if kind == "uint32" else 1

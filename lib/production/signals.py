@@ -3,9 +3,8 @@
 32-bit floats are compared as the board's floats; counters are whole numbers, bit for bit. Texts: production.texts.
 """
 
-import struct
-
-from uplink.points import BOOL, FLOAT32, INT16, INT32, UINT16, kind_of, micropython, ptr8
+from points.numbers import BOOL, kind_of, number, patterns, width_of
+from uplink.points import micropython, ptr8
 
 
 @micropython.viper
@@ -39,28 +38,20 @@ class Value:
 
     def __init__(self, source, meta):
         self.source = source
-        self.kind = kind_of(meta["type"], meta["order"])
+        self.kind = kind_of(meta)
         self.at = meta["at"] if self.kind == BOOL else 2 * meta["at"]
+        self._na = patterns(meta)
         scale, offset = meta["scale"], meta["offset"]
-        self.scale = None if scale == 1 and not offset else (scale, offset)
+        self._scale = None if scale == 1 and not offset else (scale, offset)
 
     def raw(self):
-        """The number in the registers; an int but for float32."""
-        data, at, kind = self.source.data, self.at, self.kind
-        if kind == BOOL:
-            return data[at >> 3] >> (at & 7) & 1
-        if kind == UINT16 or kind == INT16:
-            n = data[at] << 8 | data[at + 1]
-            return n - 65536 if kind == INT16 and n > 32767 else n
-        order = kind >> 4
-        word = bytes([data[at + (i ^ order)] for i in range(4)])
-        kind &= 7
-        return struct.unpack(">f" if kind == FLOAT32 else ">i" if kind == INT32 else ">I", word)[0]
+        """The number in the registers, None where it says that there is none; an int but for floats."""
+        return number(self.kind, self.source.data, self.at, self._na)
 
     def number(self):
         """After scale and offset."""
         n = self.raw()
-        return n if self.scale is None else n * self.scale[0] + self.scale[1]
+        return n if n is None or self._scale is None else n * self._scale[0] + self._scale[1]
 
 
 class Condition:
@@ -70,25 +61,27 @@ class Condition:
         self._terms = terms
 
     def holds(self):
-        """True if all of its terms do."""
-        for value, operator, number, negated in self._terms:
+        """True if all of its terms do, None if one of its points has no number."""
+        for value, operator, limit, negated in self._terms:
             n = value.number()
+            if n is None:
+                return None
             if operator == "":
                 told = n != 0
             elif operator == "==":
-                told = n == number
+                told = n == limit
             elif operator == "!=":
-                told = n != number
+                told = n != limit
             elif operator == "<":
-                told = n < number
+                told = n < limit
             elif operator == "<=":
-                told = n <= number
+                told = n <= limit
             elif operator == ">":
-                told = n > number
+                told = n > limit
             elif operator == ">=":
-                told = n >= number
+                told = n >= limit
             else:
-                told = int(n) & number != 0
+                told = int(n) & limit != 0
             if told == negated:
                 return False
         return True
@@ -103,13 +96,16 @@ class Counter:
 
     def __init__(self, value):
         self.value = value
-        self.range = 1 << (16 if value.kind <= INT16 else 32)
+        self.range = 1 << 8 * width_of(value.kind)
         self.last = None
         self.seen = False  # no gap since the last look
 
     def step(self):
         """(pieces since the last look, True if it was set anew)."""
         now = self.value.raw()
+        if now is None:
+            self.seen = False
+            return 0, False
         last, self.last = self.last, now
         if last is None or now == last:
             return 0, False

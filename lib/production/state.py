@@ -111,12 +111,16 @@ class Machine:
     def _judge(self):
         state = self._otherwise
         for candidate, condition in self._rules:
-            if condition.holds():
+            holds = condition.holds()
+            if holds is None:  # the device does not know
+                self.cause = DEVICE
+                return oee.UNKNOWN
+            if holds:
                 state = candidate
                 break
         self.cause = 0
         if self._code and self._code.source.alive and state >= oee.STOPPED_PLANNED:
-            self.cause = int(self._code.raw()) & 0xFFFF
+            self.cause = int(self._code.raw() or 0) & 0xFFFF
         noticed = self._noticed.holds() if self._noticed else state == oee.FAULT
         return state | (oee.DETECTED if noticed else 0)
 

@@ -11,10 +11,8 @@ import re
 from functools import cache
 from pathlib import PurePosixPath
 
-from fieldgate import device_build
-
 NAME = "code.mpys"
-PORTS = ("rp2",)  # where blocks and time are scarce; elsewhere modules are files
+PORTS = ("rp2", "esp32")  # where blocks and time are scarce; elsewhere modules are files
 LOADER = "bundle.mpy"
 _BRIEF_PACKAGES = ("console", "umodbus")
 _EMPTY_BYTES = 40  # an __init__ that holds nothing: MicroPython does without
@@ -61,6 +59,8 @@ def _is_brief(place: str) -> bool:
 
 @cache
 def _brief_modules() -> frozenset[str]:
+    from fieldgate import device_build  # needs Linux, and unpacking must not
+
     text = (device_build.ROOT / "firmware" / "gateway" / "unload.py").read_text()
     return frozenset(re.findall(r"[a-z]+(?:\.[a-z_0-9]+)*", re.findall(r"_STARTERS = \(([^)]*)\)", text)[0]))
 

@@ -45,6 +45,7 @@ COMMANDS = (
     Command("backup", "fieldgate.flash_cli", "backup", "Save the configuration of a box into a file."),
     Command("restore", "fieldgate.flash_cli", "restore", "Write such a file onto a box."),
     Command("provision", "fieldgate.provision_cli", "provision_boxes", "Set up boxes over the cable, with labels."),
+    Command("audit", "fieldgate.audit_cli", "audit", "Check a box's record of logins and changes."),
     Command("size", "fieldgate.build_cli", "size", "Compare the .mpy bytes of every device module with its budget."),
 )
 

@@ -20,6 +20,7 @@ _us = time.ticks_us
 _diff = time.ticks_diff
 TURN_MS = 10  # a console looks so often for a key
 taken = array("i")
+pauses = array("i")  # of each: cause, wished or begun at, over at (ticks_ms)
 busy = [0, 0, 0]  # us in the bus task, us altogether, longest time between two looks for a key in us
 
 
@@ -69,6 +70,27 @@ def watch():
             taken.append(ticks_ms)
         return sample(self, group, quality, ticks_ms, data, nbytes)
 
+    ask, done, held = Bus.ask, Bus.done, Bus.held
+    asked = {}
+
+    def asks(self, cause):
+        if cause not in asked:
+            asked[cause] = time.ticks_ms()
+        return ask(self, cause)
+
+    def is_done(self, cause):
+        done(self, cause)
+        if cause in asked and len(pauses) < 3 * 200:
+            pauses.extend((cause, asked.pop(cause), time.ticks_ms()))
+
+    def was_held(self, cause, held_us, free_us):
+        held(self, cause, held_us, free_us)
+        if held_us > free_us and len(pauses) < 3 * 200:
+            now = time.ticks_ms()
+            pauses.extend((cause, now - held_us // 1000, now))
+
+    Bus.ask, Bus.done, Bus.held = asks, is_done, was_held
+
     def run_all(self):
         asyncio.create_task(keys())
         return run(self)
@@ -79,11 +101,14 @@ def watch():
 
 
 def run(seconds, saturated):
-    """Prints what app_runs.run prints, then bus_us, all_us, key_us, and the time of each sample in ms."""
+    """Prints what app_runs.run prints, then bus_us, all_us, key_us, the pauses of the bus, and the time of each
+    sample in ms."""
     watch()
     app_runs.run(seconds, saturated)
     print("bus_us", busy[0])
     print("all_us", busy[1])
     print("key_us", busy[2])
+    for i in range(0, len(pauses), 3):
+        print("pause", pauses[i], pauses[i + 1], pauses[i + 2])
     for ticks_ms in taken:
         print("taken", ticks_ms)

@@ -30,6 +30,7 @@ class Group:
     count: int
     period_ms: int
     points: tuple[Point, ...]
+    quiet_ms: int = 0  # silence for so long means that nothing has moved: heartbeat of a group with deadbands
 
     @property
     def stream(self) -> tuple[int, int, int, int]:
@@ -58,7 +59,13 @@ def group_from_meta(message: Any) -> Group:
     entries = message.get("points")
     if not isinstance(entries, list):
         raise MetaError("points is not a list")
-    return Group(points=tuple(point_from_meta(entry) for entry in entries), **numbers, **texts)  # type: ignore[arg-type]
+    points = tuple(point_from_meta(entry) for entry in entries)
+    return Group(points=points, quiet_ms=_quiet_ms(message.get("deadband")), **numbers, **texts)  # type: ignore[arg-type]
+
+
+def _quiet_ms(deadband: Any) -> int:
+    heartbeat_s = deadband.get("heartbeat_s") if isinstance(deadband, dict) else None
+    return 1000 * heartbeat_s if isinstance(heartbeat_s, int) and 0 < heartbeat_s <= 86400 else 0
 
 
 class Sample(NamedTuple):

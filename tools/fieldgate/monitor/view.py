@@ -139,7 +139,7 @@ def _column(store: Store, blocks: Sequence[Block], now_ms: int, width: int, rows
 def _row(store: Store, latest: Latest, now_ms: int, narrow: bool) -> list[Text]:
     good = latest.quality == 0 and latest.value is not None
     age = None if latest.words_utc_ms is None else now_ms - latest.words_utc_ms
-    stale = age is not None and age > max(STALE_MS, 3 * latest.group.period_ms)
+    stale = age is not None and age > max(STALE_MS, 3 * latest.group.period_ms, latest.group.quiet_ms)
     quality = store.quality_text(latest.quality)
     if latest.value is not None and latest.quality in (0, OUT_OF_RANGE):  # the latter is shown and marked
         shown = shown_value(latest.value)
