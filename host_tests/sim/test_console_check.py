@@ -4,7 +4,7 @@ import json
 import os
 
 from console import checker
-from gateway import config, start
+from gateway import config, planning
 from gateway.errors import ConfigError
 
 HEAP_KB = 16000
@@ -48,7 +48,7 @@ def starts(ot):
     """Whether the start takes it."""
     try:
         tree, _ = config.load("config/edit", 1)
-        start.make_plans(tree, False)
+        planning.make_plans(tree, False)
     except ConfigError:
         return False
     return True

@@ -61,15 +61,16 @@ set lines only, so the box checks every value; for `load`, a file comes in with 
 `console.run('status --json')` gives JSON where a program reads: `status bus log about show check diff audit`.
 
 For everything else the program has to go: `repl` (or `update`, before `fieldgate deploy`) ends the gateway in good
-order and gives the Python prompt to a person or to mpremote, for at most 15 minutes; `exit` there starts it again.
+order and gives the Python prompt to a person or to mpremote, for at most 15 minutes. `exit` there starts the gateway
+again.
 
 ## Roles
 
 A new box is open. `password ot` and `password it` set the passwords of the two halves; from then on each half can be
 changed by its role only, and what touches both needs both. `viewer` may look. Tries after a wrong password wait longer,
 also after a power cut. `commit` asks for what is missing where both halves were changed; `repl` and `update` need both.
-`lock` shows nothing to who has not logged in. Logins and changes are written to a chained record: `audit`, `audit
-verify`. The head of that record goes out with the telemetry, so that a record written anew shows.
+`lock` shows nothing to who has not logged in. Logins and changes are written to a chained record: `audit`,
+`audit verify`. The head of that record goes out with the telemetry, so that a record written anew shows.
 Passwords are kept as salted, repeated SHA-256, but whoever holds the box can read its flash, and a stock MicroPython
 image gives a Python prompt to whoever interrupts its start. The lock keeps honest people from mistakes; the cabinet's
 lock keeps others out.
