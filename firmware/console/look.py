@@ -25,6 +25,8 @@ def states(gateway):
         listed = [alarm for alarm in gateway.edge.alarms.alarms if alarm.listed]
         if listed:
             lines.append((0, "alarms: %d want attention, %s first: type alarms" % (len(listed), listed[0].name)))
+    if gateway.production:
+        _machine_state(lines, gateway.production)
     session = gateway.session
     if session.state == UP:
         lines.append((2, "broker: connected, %d messages acknowledged" % session.acked))
@@ -45,6 +47,21 @@ def states(gateway):
     if revisions.has_candidate():
         lines.append((1, "config: a candidate waits: type diff, then commit or discard"))
     return sorted(lines)
+
+
+def _machine_state(lines, production):
+    from production.oee import FAULT, STATES, UNKNOWN
+
+    machine = production.machine
+    state = machine.state
+    text = "machine: " + STATES[state].replace("_", " ")
+    if state == UNKNOWN:
+        text += ": its signals are not read, see bus"
+    elif machine.cause:
+        text += ", code %d" % machine.cause
+    if machine.since is not None:
+        text += ", for %d s" % max(0, (production.time.now() - machine.since) // 1000)
+    lines.append((0 if state == FAULT else 1 if state == UNKNOWN else 2, text))
 
 
 def _bus_state(lines, gateway, bus):

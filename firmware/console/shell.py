@@ -137,7 +137,7 @@ class Shell:
             return
         verb = verbs.find(words[0])
         if verb is None:
-            raise Refused(verbs.UNKNOWN, "unknown verb %s: type help" % words[0][:20])
+            raise Refused(verbs.UNKNOWN, "unknown verb %s: %s" % (words[0][:20], verbs.hint(words[0])))
         if not isinstance(verb, str):
             raise Refused(verbs.UNKNOWN, "%s may be %s: type more of it" % (words[0], " ".join(verb)))
         if words[1:] == ["?"]:

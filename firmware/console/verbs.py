@@ -90,6 +90,23 @@ def find(word):
     return found[0] if len(found) == 1 else (found or None)
 
 
+def hint(word):
+    """What to type instead of `word`, which is no verb."""
+    for name in sorted(MODULES):
+        if _is_near(name, word):
+            return "did you mean %s?" % name
+    return "type help"
+
+
+def _is_near(a, b):
+    """True if one letter is wrong, missing or additional, or two neighbours are swapped."""
+    at = 0
+    while a[at : at + 1] == b[at : at + 1] != "":
+        at += 1
+    a, b = a[at:], b[at:]
+    return a[1:] == b or a == b[1:] or a[1:] == b[1:] or (a[2:] == b[2:] and a[:2] == b[1:2] + b[:1])
+
+
 def bus_of(gateway, words):
     """(number of the bus that the first word names, the words behind it); the first bus if it names none."""
     names = [bus.line.name for bus in gateway.buses]
