@@ -300,14 +300,10 @@ class _Folder(ast.NodeTransformer):
             return node.args[0]
         return node
 
-    def _is_wanted(self, alias: ast.alias) -> bool:
-        """False for MicroPython's const(), and for constants whose values stand in their place."""
-        name = alias.asname or alias.name
-        return name != "const" and name not in self._values
-
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt | None:
-        # `const` is for the compiler, which knows it without an import.
-        node.names = [alias for alias in node.names if self._is_wanted(alias)]
+        # MicroPython's const() is for the compiler, which knows it; constants' values stand in their place.
+        gone = {"const", *self._values}
+        node.names = [alias for alias in node.names if (alias.asname or alias.name) not in gone]
         return node if node.names else None
 
     def visit_If(self, node: ast.If) -> ast.stmt | list[ast.stmt]:
