@@ -88,3 +88,14 @@ def test_a_fault_that_is_over_is_not_shown():
     gateway.session.ready = True
     blinks(lamp, led, 20)
     assert led.on and lamp.code == 0 and blinks(lamp, led, 50) == 0
+
+
+def test_what_was_lost_before_the_start_hides_no_fault_of_now():
+    lamp, led, gateway = make()
+    gateway.log.stats.dropped = 1000
+    gateway.session.ready = False
+    blinks(lamp, led, 100)
+    assert lamp.code == 2
+    gateway.log.stats.dropped = 1001
+    blinks(lamp, led, 100)
+    assert lamp.code == 5
