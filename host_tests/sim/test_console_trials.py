@@ -30,6 +30,7 @@ class Box:
         self.started_ms = self.ms()
         self.trial_s = trial_s
         self.buses = []
+        self.lamp = self.production = None
         self.keeper = self
         self._ending = None
         self.written = False
