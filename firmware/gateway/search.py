@@ -196,6 +196,8 @@ async def read(gateway, number, frame, sleep_ms, patience_ms=250):
 async def _borrow(gateway, number, patience_ms, sleep_ms):
     """(Ask, Between) of a bus that is ours for one question; `borrowed` and Between are to be given back."""
     bus = gateway.buses[number]
+    if not _may_ask(bus):
+        raise OSError("%s is in mode listen: the box never sends on it" % bus.line.name)
     ask = Ask(lambda baud, serial_format: gateway.ports[number], gateway.clock, True)
     between = Between(bus, gateway.clock, patience_ms)
     while bus.borrowed:
@@ -213,8 +215,8 @@ async def _borrow(gateway, number, patience_ms, sleep_ms):
 
 
 def _may_ask(bus):
-    """False for a bus in mode listen (modbus.listenbus): the box never sends on it."""
-    return not hasattr(bus, "learned")
+    """True only for a bus that can be borrowed: on one in mode listen (modbus.listenbus) the box never sends."""
+    return hasattr(bus, "borrowed")
 
 
 def forget():

@@ -2,7 +2,7 @@
 
 import line as wire
 from clock import Clock, VirtualLoop
-from gateway.search import Between, Searching, forget, identify
+from gateway.search import Between, Searching, forget, identify, read
 from modbus.bus import Bus
 from modbus.codes import PAUSE_ERASE, PAUSE_FLASH, PAUSE_HOLD, PAUSE_SCAN
 from modbus.line import Line
@@ -283,6 +283,11 @@ def test_what_cannot_be_searched_is_refused_in_one_line():
         raise RuntimeError("it asked")
     except StopIteration as end:
         assert end.value == {} and rig.wire.sent == 0
+    try:
+        read(box, 0, bytearray(8), rig.loop.sleep_ms).send(None)
+        raise RuntimeError("it asked")
+    except OSError as error:
+        assert "mode listen" in str(error) and rig.wire.sent == 0
 
 
 def test_forget_gives_the_memory_back():
