@@ -92,7 +92,7 @@ def make_plans(ot):
     from gateway import planning
 
     plans = planning.make_plans(ot)
-    unload.starters(KEPT)
+    unload.starters(KEPT + ("gateway.schema_store", "gateway.virtual"))  # gateway.start asks for these at once
     return plans
 
 

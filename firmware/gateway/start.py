@@ -34,21 +34,17 @@ def edge_wanted(ot):
     return False
 
 
-def _computed(ot):
-    # As `_store`: the code goes at once, what is configured further down needs the room.
+def _describe(gateway, plans, ot):
+    """Store what the groups mean; returns the virtual groups. The code for it goes at once: what is configured further
+    down needs the room."""
+    from gateway import schema_store as store
     from gateway import virtual
 
-    reads = virtual.reads_of(ot)
+    computed = virtual.reads_of(ot)
+    gateway.virtual_groups = len(computed)
+    gateway.schema = gateway._stored = store.store(lambda: store.group_texts(plans, computed))
     unload.starters(KEPT)
-    return reads
-
-
-def _store(plans, computed):
-    from gateway import schema_store as store
-
-    schema = store.store(lambda: store.group_texts(plans, computed))
-    unload.starters(KEPT)
-    return schema
+    return computed
 
 
 def build(gateway, parts, plans, ot, it):
@@ -77,9 +73,7 @@ def build(gateway, parts, plans, ot, it):
     gateway._damaged = 0
     gateway.uptime = Uptime(clock)
     gateway.started_ms = gateway.uptime.ms()
-    computed = _computed(ot)
-    gateway.virtual_groups = len(computed)
-    gateway.schema = gateway._stored = _store(plans, computed)
+    computed = _describe(gateway, plans, ot)
     publish = it["publish"]
     gateway.recorder = Recorder(log, clock, gateway.uptime, gateway.boot, gateway.schema, publish["flush_ms"])
     gateway.who = telemetry.identity(it["box"], gateway.boot, log.log_id)

@@ -39,7 +39,9 @@ class Plan:
         self.splits = list(splits)
         self.first_group = first_group
         self.end_group = end_group
-        _planner().fill(self, units, frames)
+        planner = _planner()
+        planner.fill(self, units, frames)
+        self._phases = planner.phases(self) if frames else None  # now: the planner leaves before they are wanted
 
     def forget_points(self):
         """Points are for whoever describes the reads; polling and splitting go on without them."""
@@ -54,8 +56,9 @@ class Plan:
         return _planner().share_permille(self)
 
     def phases(self):
-        """First due time of every read in ms after the start: reads of one period are spread over it."""
-        return _planner().phases(self)
+        """First due time of every read in ms after the start: reads of one period are spread over it. Asked for once."""
+        found, self._phases = self._phases, None
+        return _planner().phases(self) if found is None else found
 
     def split(self, read, near=None):
         """Replace a read by two; returns the address of the second, or None if it cannot be split.
