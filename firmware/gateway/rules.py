@@ -323,15 +323,14 @@ def _check_map(value, keys, path, errors):
     for key in sorted([str(key) for key in value]):  # MicroPython's reader takes keys that are no strings
         if key not in keys:
             errors.append("%s%s: unknown key, allowed %s" % (prefix, _printable(key), ", ".join(sorted(keys))))
-    filled = {}
-    for key, (rule, default) in keys.items():
+    for key, (rule, default) in keys.items():  # filled in place: two trees of 200 points do not fit into a Pico W
         if key in value:
-            filled[key] = check(value[key], rule, prefix + key, errors)
+            value[key] = check(value[key], rule, prefix + key, errors)
         elif default is REQUIRED:
             errors.append("%s%s: missing, %s" % (prefix, key, _wanted(rule)))
         elif default is not ABSENT:
-            filled[key] = check(default, rule, prefix + key, errors)
-    return filled
+            value[key] = check(dict(default) if isinstance(default, dict) else default, rule, prefix + key, errors)
+    return value
 
 
 def _wanted(rule):

@@ -56,7 +56,7 @@ class Plan:
         return _planner().share_permille(self)
 
     def phases(self):
-        """First due time of every read in ms after the start: reads of one period are spread over it. Asked for once."""
+        """First due time of every read in ms after the start: reads of one period are spread over it. For one call."""
         found, self._phases = self._phases, None
         return _planner().phases(self) if found is None else found
 

@@ -6,6 +6,7 @@ point per line; the revision grows by one. A mistake is a ProfileError with the 
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import sys
@@ -38,7 +39,7 @@ def mistakes_of(ot: dict[str, Any]) -> list[str]:
     """What the box would say to this OT half, one line per mistake."""
     config, rules = box_rules()
     lines: list[str] = []
-    tree = rules.check(ot, rules.OT, "", lines)
+    tree = rules.check(copy.deepcopy(ot), rules.OT, "", lines)  # the box fills its defaults in
     return lines or config.check_ot(tree, MAX_PORTS)
 
 
