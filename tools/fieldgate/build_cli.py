@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from fieldgate import device_build, size_report
+from fieldgate import device_build, places, size_report
 
 BUDGETS = device_build.ROOT / "tools" / "budgets.json"
 BUDGET_BOARD = "RPI_PICO_W"
@@ -33,7 +33,7 @@ def build(
         except device_build.BuildError as error:
             typer.echo(f"fieldgate build: {error}", err=True)
             raise typer.Exit(1) from None
-        place = built.tree.relative_to(device_build.ROOT)
+        place = places.shown(built.tree)
         total_bytes = sum(built.sizes_bytes.values())
         typer.echo(
             f"{name:<16} {built.board.architecture or 'no machine code':<10} {len(built.sizes_bytes):3} files "
