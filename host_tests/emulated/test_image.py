@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import image_files_fake
 import pytest
 from bus_model import Line, Unit
 from pico import FLASH_BYTES, Pico
@@ -62,6 +63,9 @@ def build(name: str, uf2: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -
     """The image of a board with a configuration and few blocks for the log."""
     for half, content in (("ot.json", OT), ("it.json", IT)):
         (folder / half).write_text(json.dumps(content))
+    # What is tried here need not be the pinned file.
+    boards = image_files_fake.copy_boards(board_data.ROOT / "boards", folder / "boards")
+    monkeypatch.setenv("FIELDGATE_BOARDS", str(boards))
     collect = image.collect_files
 
     def with_few_blocks(board: board_data.Board, configuration: Path | None) -> dict[str, bytes]:
