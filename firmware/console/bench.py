@@ -1,4 +1,4 @@
-"""Verbs that try the box itself: test, led."""
+"""The verb test: tries the parts of the box itself."""
 
 import os
 
@@ -10,28 +10,6 @@ from uplink.session import UP
 _FILE = "config.test"
 _BYTES = 256
 _NOBODY = 247  # the unit id that hardly anybody has
-# What the LED says; gateway.lamp shows it.
-CODES = (
-    "steady: all is well",
-    "1 blink: no network (type net)",
-    "2 blinks: no broker (type mqtt)",
-    "3 blinks: a unit is silent (type bus)",
-    "4 blinks: no unit of a line answers (type bus)",
-    "5 blinks: records were lost (type log)",
-    "quick: no configuration (type setup); dark: does not run",
-)
-
-
-def led(shell, words):
-    """led"""
-    lamp = shell.gateway.lamp
-    if lamp is None:
-        yield "this board has no LED; it would say:"
-    for code, text in enumerate(CODES):
-        here = "   "
-        if lamp and code == lamp.code:
-            here = "=> "
-        yield here + text
 
 
 def test(shell, words):

@@ -100,6 +100,7 @@ def test_a_blank_box_says_what_to_do(blank: BlankBox) -> None:
         ("read 1 4 9000", "refuses: exception 2"),
         ("read 77 3 0", "ERR 6 unit 77 is silent at 19200 8E1"),
         ("identify 1", "unit 1 does not say"),
+        ("led", "quick: no configuration"),
         ("set +line1.baud 9600", "OK"),
         ("check", "ERR 4"),
         ("discard", "OK"),
