@@ -128,7 +128,7 @@ def ask_who(gateway, number, unit_id):
     answers = []
     task = asyncio.create_task(_ask_who(gateway, number, unit_id, answers))
     try:
-        while not answers:
+        while not task.done():
             yield None
     finally:
         task.cancel()
