@@ -5,6 +5,7 @@ import asyncio
 from console import verbs
 from console.verbs import bus_of
 
+_LONG_MS = 600000  # PAUSE_HOLD's bound
 _TELL = 20  # waits of 0.1 s between two lines of progress
 _KINDS = ("known", "common", "whole")
 _FOREIGN = "foreign traffic"
@@ -24,11 +25,11 @@ def scan(shell, words):
     baud, serial_format = _setting(words)
     if kind != "known" or baud:
         shell.need("ot")
-        answer = "y"
         if shell.gateway.log is not None:  # else nobody polls
-            answer = yield verbs.Ask("polling of %s stops meanwhile. Go on? y: " % bus.line.name)
-        if not answer or answer.strip()[:1] not in "yY":
-            return
+            from console import stopping
+
+            if not (yield from stopping.agreed([bus], "polling of %s stops meanwhile" % bus.line.name, _LONG_MS)):
+                return
     found = []
     job = Job(shell.gateway, number, (kind, baud, serial_format), found)
     try:

@@ -33,7 +33,7 @@ def states(gateway):
     else:
         text = session.last_error or "no connection yet"
         lines.append((0, "%s: type mqtt" % (text if text[:7] == "broker " else "broker: " + text)))
-    link = gateway.link
+    link = gateway.net.link
     up = gateway.net.up()
     text = link.text() if link else "the host's"
     lines.append((2, "network: up, %s" % text) if up else (0, "network: down, %s: type net" % text))

@@ -85,7 +85,11 @@ TEXTS = {
     "net": ("", "network: link, signal, address, name servers", ("net",)),
     "wifi": ("[scan]", "Wi-Fi and its signal; scan lists what is in reach (polling stops for 3 s)", ("wifi scan",)),
     "mqtt": ("[test]", "broker: state and what to do; test measures how fast it answers", ("mqtt", "mqtt test")),
-    "test": ("", "try LED, flash, network, broker, clock and, where one is wired, the loopback", ("test",)),
+    "test": (
+        "[loopback]",
+        "try LED, flash, network, broker, clock and, where one is wired, the loopback; loopback: it must be there",
+        ("test", "test loopback"),
+    ),
     "led": ("", "what the LED's blinks mean, and what it shows now", ("led",)),
     "lock": ("[off]", "log out, and show nothing to who has not logged in, also after a restart", ("lock", "lock off")),
     "incident": (

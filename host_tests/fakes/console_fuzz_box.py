@@ -20,9 +20,10 @@ BEGIN_MS = 5000  # until the console is opened: the start is over
 QUIET_S = 2
 PAD = "# so that a Ctrl-C is not seen too early\r"
 EACH = (
-    "status,bus,log,about,alarms,time,read 1 4 0,scan\r\x03,identify 1,show,set line1.baud ?,diff,check,confirm,rollback,"
-    "dump ot,load ot x,who,audit,audit verify,net,wifi,mqtt test,test,led,incident,help,commit ?,login ot,logout,discard,"
-    "bus frames 1,unset x,status --json,bus --json,show --json,check --json,set line1.b\t\x15,watch meter 1"
+    "status,bus,log,about,alarms,time,read 1 4 0,scan\r\x03,identify 1,show,set line1.baud ?,diff,check,confirm,"
+    "rollback,dump ot,load ot x,who,audit,audit verify,net,wifi,mqtt test,test,led,incident,help,commit ?,login ot,"
+    "logout,discard,bus frames 1,unset x,status --json,bus --json,show --json,check --json,set line1.b\t\x15,"
+    "watch meter 1"
 )
 _MASK = (1 << 30) - 1
 _skipped_us = 0

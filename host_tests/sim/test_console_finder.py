@@ -25,6 +25,9 @@ class Task:
         finally:
             self.ended = True
 
+    def done(self):
+        return self.ended
+
     def cancel(self):
         if not self.ended:
             self.coroutine.close()  # as a cancelled task: its `finally` runs
