@@ -39,10 +39,11 @@ TEXTS = {
         ("read 1 4 0 2", "read meter 3 100"),
     ),
     "scan": (
-        "[bus] [known [baud format]|common|whole]",
-        "search for units, with reads only: at the bus's own setting between polls (3 minutes), at the usual settings "
-        "(10 s) or at all (9 minutes), for which polling stops; on a bus that only listens, what it has heard",
-        ("scan", "scan line1 common", "scan known 9600 8N1"),
+        "[bus] [known [baud format]|units|common|whole]",
+        "search for units, reads only: at the bus's setting between polls (3 minutes); polling stops for units: yours "
+        "at every baud and parity (4 s each), common: usual settings (10 s), whole: all (9 minutes); a bus that only "
+        "listens tells what it has heard",
+        ("scan units", "scan line1 common", "scan known 9600 8N1"),
     ),
     "identify": (
         "[bus] unit_id",

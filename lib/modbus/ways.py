@@ -37,6 +37,22 @@ def whole(patience_ms=100):
     return Way(_whole(), 2 * len(BAUDS) * LAST_ID, patience_ms)
 
 
+def units(unit_ids, baud, patience_ms=200):
+    """Units that should be there, at `baud` first, then at the other bauds, in all four formats."""
+    bauds = [baud] + [each for each in BAUDS if each != baud]
+    return Way(_units(unit_ids, bauds), 2 * len(bauds) * len(unit_ids), patience_ms)
+
+
+def _units(unit_ids, bauds):
+    for baud in bauds:
+        for unit_id in unit_ids:
+            yield baud, "8N2", unit_id, True
+        for serial_format in ("8E1", "8O1"):
+            for unit_id in unit_ids:
+                if probe.other_format(unit_id) == serial_format:
+                    yield baud, serial_format, unit_id, False
+
+
 def _common():
     for first, last in ((1, 4), (5, 16)):
         for baud in COMMON_BAUDS:
