@@ -17,7 +17,8 @@ def check(shell, words):
     for line in errors or costs:
         yield from verbs.wrapped(line)
     if errors:
-        raise Refused(verbs.CHECK, "%d mistakes: mend them with set, or discard" % len(errors))
+        count = "%d mistakes" % len(errors) if len(errors) > 1 else "1 mistake"
+        raise Refused(verbs.CHECK, count + ": mend it with set, or discard")
     return costs
 
 

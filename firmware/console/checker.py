@@ -24,8 +24,8 @@ _OT_PATH = revisions.EDIT + "/ot.json"
 
 
 def check(ports, errors, costs, sectors=0):
-    """A generator of Nones, between which others run, and functions for a pause (console.verbs), which collects the heap
-    first. Mistakes go to `errors`, what it costs to `costs`, as lines. sectors: of the flash log, 0: not known."""
+    """A generator of Nones, between which others run, and functions for a pause (console.verbs) with the heap
+    collected. Mistakes go to `errors`, what it costs to `costs`, as lines. sectors: of the flash log, 0: not known."""
     it = _it_half(ports, errors)  # kept: to read it again takes more memory than it does
     yield None
     try:
@@ -50,7 +50,7 @@ def check(ports, errors, costs, sectors=0):
 
 
 def _load_planner():
-    from modbus import planner  # noqa: F401  (what units leave between them is no room in one piece)
+    from modbus import planner  # noqa: F401  (later no room is left in one piece)
 
 
 def _free():

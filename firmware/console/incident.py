@@ -67,7 +67,7 @@ def incident(shell, words):
         return True
 
     if (yield write):
-        yield "also in the file %s; after repl: mpremote resume fs cp :%s ." % (FILE, FILE)
+        yield "also in %s; after repl: mpremote resume fs cp :%s ." % (FILE, FILE)
 
 
 def _events(gateway, now_ms, start_ms, end_ms, lines):

@@ -28,11 +28,11 @@ def bus(shell, words):
         yield "%s: %d baud %s, efficiency %d.%d %%" % (
             (line.name, line.baud, line.serial_format) + divmod(bus.evidence.efficiency_permille(), 10)
         )
-        yield "unit             id state   requests timeouts   crc exceptions  ms mean"
+        yield "unit            id state  requests timeouts   crc refused  ms mean"
         for unit, tally, health in zip(bus.plan.units, bus.evidence.tallies, bus.scheduler.health):
             counts = tally.counts
-            yield "%-15s %3d %-7s %8d %8d %5d %10d %8d" % (
-                unit.name[:15],
+            yield "%-14s %3d %-6s %8d %8d %5d %7d %8d" % (
+                unit.name[:14],
                 unit.unit_id,
                 "silent" if health.quarantined else "ok",
                 counts[REQUESTS],

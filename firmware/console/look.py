@@ -1,5 +1,6 @@
 """Verbs that look: status, log, about. Every answer fits a screen, and a fault comes with the next step."""
 
+from console import verbs
 from flashlog.layout import outlook
 from gateway import revisions, telemetry
 from gateway import schema as schemas
@@ -119,7 +120,7 @@ def log(shell, words):
         stats.erases,
     )
     if gateway.recorder.flash_units:
-        yield outlook(log.sectors, max(1, gateway.recorder.flash_units * 16 * 86400 // seconds))
+        yield from verbs.wrapped(outlook(log.sectors, max(1, gateway.recorder.flash_units * 16 * 86400 // seconds)))
 
 
 def about(shell, words):

@@ -21,6 +21,7 @@ _SLICE = 25  # rounds between two looks at the loop: 3 ms on an RP2040
 _TRIES = "config/tries"
 _MIN_CHARS = 8
 _WAIT_LIMIT_S = 60
+_NO_PASSWORD = "%s has no password yet: type password %s"
 
 
 def _people():
@@ -68,6 +69,8 @@ def _role(words):
 def login(shell, words):
     """login role"""
     role = _role(words)
+    if role not in _people():
+        raise Refused(verbs.LOGIN, _NO_PASSWORD % (role, role))
     yield from _prove(shell, role, words[1] if len(words) > 1 else (yield Ask("password: ", True)))
     shell.role = role
     chain.note(shell, "login")
@@ -87,7 +90,7 @@ def need_both(shell, halves=("ot", "it")):
 def _prove(shell, role, password):
     known = _people().get(role)
     if known is None:
-        raise Refused(verbs.LOGIN, "%s has no password yet: type password %s" % (role, role))
+        raise Refused(verbs.LOGIN, _NO_PASSWORD % (role, role))
     if password is None:
         raise Refused(verbs.STOPPED, "stopped")
     tries = _tries()
@@ -182,7 +185,12 @@ def set_password(shell, role, first):
 
 def audit(shell, words):
     """audit [verify]"""
-    if words == ["verify"]:
+    if words and words != ["verify"]:
+        raise Refused(verbs.VALUE, "audit takes verify or nothing")
+    if not revisions.exists(chain.FILE):
+        yield "nothing is recorded yet"
+        return
+    if words:
         count, bad = chain.verify()
         if bad:
             raise Refused(verbs.CHECK, "line %d does not fit to the chain: somebody changed the record" % bad)

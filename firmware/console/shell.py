@@ -139,7 +139,7 @@ class Shell:
     async def _run(self, words, say, ask, sleep_ms):
         if not words or words[0][0] == "#":  # a comment of a pasted dump
             return
-        verb = verbs.find(words[0])
+        verb = "help" if words[0] == "?" else verbs.find(words[0].lower())
         if verb is None:
             raise Refused(verbs.UNKNOWN, "unknown verb %s: %s" % (words[0][:20], verbs.hint(words[0])))
         if not isinstance(verb, str):
@@ -234,7 +234,9 @@ class Shell:
         module = await self._load("complete", sleep_ms)
         added, choices = module.complete(self, self._editor.before())
         if choices:
-            await self.write("\r\n%s\r\n%s%s" % (choices, PROMPT, self._editor.shown()), sleep_ms)
+            for line in verbs.wrapped(choices):
+                await self.write("\r\n" + line, sleep_ms)
+            await self.write("\r\n%s%s" % (PROMPT, self._editor.shown()), sleep_ms)
         elif added:
             self._editor.insert(added)
             await self.write(self._editor.echo, sleep_ms)

@@ -152,7 +152,7 @@ def test_a_wrong_value_gets_one_line(box: ConsoleBox) -> None:
     for line, said in (
         ("set line1.baud fast", 'ERR 2 line1.baud: found "fast", allowed a whole number 1200..1000000'),
         ("set line1.bauds 9600", "ERR 1 line1.bauds: unknown key, did you mean baud?"),
-        ("set line1.serial_format 8e1", "did you mean 8E1?"),
+        ("set line1.serial_format 8e1", "meant 8E1?"),
         ("set line1.pump.unit_id 7", "ERR 1 there is no pump: check with show, or type +pump to add it"),
         ("set place.sitee x", "did you mean site?"),
         ("commit", "ERR 4 no candidate"),
