@@ -92,9 +92,8 @@ def _in_map(keys, word):
         if name in keys:
             return (keys[name][0][1], rules.REQUIRED), [name, _item(word)]
     close = nearest(word, keys)
-    raise BadKey(
-        "%s: unknown key, %s" % (word, "did you mean %s?" % close if close else "keys are " + listed(keys, 50))
-    )
+    more = "did you mean %s?" % close if close else "keys are " + listed(keys, 48 - len(word))
+    raise BadKey("%s: unknown key, %s" % (word, more))
 
 
 def _item(word):

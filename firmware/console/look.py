@@ -139,6 +139,11 @@ def about(shell, words):
     )
 
 
+def second_text(second):
+    """As `utc_text`, of what audit_chain.when gives."""
+    return utc_text(int(second) * 1000) if second.isdigit() else "without a time"
+
+
 def utc_text(utc_ms):
     """2026-11-23 23:30:05, without the time module: days to a date by Howard Hinnant's civil_from_days."""
     seconds = utc_ms // 1000

@@ -81,7 +81,11 @@ TEXTS = {
     "logout": ("", "forget who you are", ("logout",)),
     "who": ("", "who is logged in, and which roles have passwords", ("who",)),
     "password": ("ot|it|viewer", "set the password of a role", ("password ot",)),
-    "audit": ("[verify]", "the record of logins and changes, or a check of its chain", ("audit", "audit verify")),
+    "audit": (
+        "[all | verify]",
+        "the newest of the record of logins and changes, all of it, or a check of its chain",
+        ("audit", "audit verify"),
+    ),
     "reboot": ("", "write everything to flash and start again", ("reboot",)),
     "net": ("", "network: link, signal, address, name servers", ("net",)),
     "wifi": ("[scan]", "Wi-Fi and its signal; scan lists what is in reach (polling stops for 3 s)", ("wifi scan",)),

@@ -81,7 +81,15 @@ class Searching:
         if kind == "known":
             way = ways.known(baud, serial_format, PATIENCE_MS)
         elif kind == "units":
-            way = ways.units([unit.unit_id for unit in bus.plan.units], baud)
+            missing = [unit.unit_id for unit in bus.plan.units]
+            way = ways.units(missing, baud, serial_format)
+            tell = on_found
+
+            def on_found(found):
+                if found.unit_id in missing:
+                    missing.remove(found.unit_id)
+                    tell(found)
+
         else:
             way = getattr(ways, kind)()
         self._ask = Ask(self._open, gateway.clock, True)

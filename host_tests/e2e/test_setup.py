@@ -186,7 +186,7 @@ def test_repl_gives_the_python_prompt_to_people_and_to_mpremote_and_exit_comes_b
         terminal.send("exit\r")
         terminal.expect("records to publish")
         box.knock()
-        audit = box.type("audit")
+        audit = box.type("audit all")
         assert "left to an update" in audit and "refused" in audit, audit
         box.wait_samples(10)
         assert box.balance().ok, "what was read before the prompt was lost"
