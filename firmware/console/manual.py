@@ -126,7 +126,7 @@ def help(shell, words):
     if not isinstance(verb, str):
         raise verbs.Refused(verbs.UNKNOWN, "no verb %s: type help" % words[0][:20])
     usage, what, examples = TEXTS[verb]
-    yield "%s %s" % (verb, usage)
+    yield ("%s %s" % (verb, usage)).rstrip()
     yield from verbs.wrapped("  " + what)
     for example in examples:
         yield "  example: " + example
