@@ -289,7 +289,7 @@ def test_a_program_asks(box: ConsoleBox) -> None:
 
 
 def test_whatever_is_typed_the_gateway_goes_on(box: ConsoleBox) -> None:
-    """15,000 random bytes, half of them words that the console knows; the editor alone gets 100,000 (unit tests)."""
+    """15,000 random bytes through a terminal; without one the application gets 100,000 (tools/test_console_fuzz.py)."""
     box.wait_samples(5)
     rng = random.Random(20261123)
     words = [b"set", b"show", b"line1", b"line1.baud", b"meter", b" ", b"\t", b"\r", b"9600", b"+x", b".", b"unset",

@@ -1,6 +1,6 @@
 """Random configurations, and random bytes at the console, for as long as there is time (100,000 of the first and
-1,000,000 of the second: SOAK_SECONDS=1800). Status 1 with the seed when
-one was taken that is not sound, or something broke."""
+1,000,000 of the second: SOAK_SECONDS=3600). Status 1 with the seed when one was taken that is not sound, or something
+broke."""
 
 from __future__ import annotations
 
