@@ -62,8 +62,6 @@ def settler():
     if board.PORT != "rp2":
         return gc.collect
     settle = part("inplace").settle
-    from gateway import unload
-
     unload.unload("ports.rp2.inplace")
     unload.unload("flashlog.watch")
     return settle

@@ -6,6 +6,7 @@ mistakes, a second one for the cost: the code of both at once would not fit eith
 candidate that it refuses goes back by itself.
 """
 
+import gc
 import json
 
 from console import jsonfile
@@ -23,9 +24,9 @@ _OT_PATH = revisions.EDIT + "/ot.json"
 
 
 def check(ports, errors, costs, sectors=0):
-    """A generator of Nones, between which others run. Mistakes go to `errors`, what it costs to `costs`, as lines.
-    sectors: of the flash log, 0: not known."""
-    _it_half(ports, errors)
+    """A generator of Nones, between which others run, and functions for a pause (console.verbs) with the heap
+    collected. Mistakes go to `errors`, what it costs to `costs`, as lines. sectors: of the flash log, 0: not known."""
+    it = _it_half(ports, errors)  # kept: to read it again takes more memory than it does
     yield None
     try:
         with open(_OT_PATH, "rb") as file:
@@ -33,18 +34,27 @@ def check(ports, errors, costs, sectors=0):
             yield from ot.check()
             if not errors:
                 _forget("gateway.config", "gateway.config_points", "gateway.edge_rules", "gateway.machine_rules")
+                yield _load_planner
                 ot.price()
                 yield from ot.check()
     except (ValueError, jsonfile.NotFound) as error:
         errors.append("ot.json: not valid JSON: %s" % error)
     if not errors:
-        _forget("modbus.planner", "gateway.schema_store", "gateway.units")
+        _forget("gateway.config", "gateway.config_points", "modbus.planner", "gateway.schema_store", "gateway.units")
         from console import expense
 
         yield None
-        it = _it_half(ports, errors)
         costs.append(expense.network(it["publish"], ot.records, ot.reply_bytes, ot.values))
-        costs += expense.memory(it, ot.listens)
+        free = yield _free  # before a collection it would count what was only used for the check
+        costs += expense.memory(it, ot.listens, free or 0)
+
+
+def _load_planner():
+    from modbus import planner  # noqa: F401  (later no room is left in one piece)
+
+
+def _free():
+    return gc.mem_free()
 
 
 def _it_half(ports, errors):

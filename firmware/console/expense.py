@@ -1,6 +1,5 @@
 """What a configuration costs beside bus and flash: bytes to the broker, and memory for what it switches on."""
 
-import gc
 import os
 import sys
 
@@ -50,8 +49,8 @@ def _mb(count):
     return "%d.%d" % (tenths // 10, tenths % 10)
 
 
-def memory(it, listens):
-    """Lines about the heap: each feature that is on, and what of it is not loaded now."""
+def memory(it, listens, free):
+    """Lines about the heap: each feature that is on, and what of it is not loaded now. free: bytes."""
     wanted = _wanted(it, listens)
     parts, missing, seen = [], 0, {}
     for name, modules in _FEATURES:
@@ -68,7 +67,6 @@ def memory(it, listens):
             size += _TLS_HEAP
             missing += 0 if "uplink.tls_link" in sys.modules else _TLS_HEAP
         parts.append("%s %d KB" % (name, (size + 1023) // 1024))
-    free = gc.mem_free() if hasattr(gc, "mem_free") else 0
     lines = ["memory: %s; %d KB are free now" % (", ".join(parts), free // 1024)]
     if missing and missing + _SPARE_BYTES > free + _CHECK_BYTES:
         lines.append("!  memory: it needs %d KB more, which may not fit: fewer features" % (missing // 1024 + 1))

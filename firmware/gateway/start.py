@@ -79,7 +79,6 @@ def build(gateway, parts, plans, ot, it):
     gateway.who = telemetry.identity(it["box"], gateway.boot, log.log_id)
     base = "/".join([it["place"][part] for part in ("enterprise", "site", "area", "line", "cell", "asset")])
     gateway.base = base
-    gateway.link = parts.net.link
     gateway.timekeeper = None  # where the time is asked for or TLS is used
     gateway.session = _make_session(gateway, parts.net, it, base)
     if publish["payload"] == "sparkplug":
