@@ -60,6 +60,7 @@ class Bus:
         self.line = line
         self.stopped = False
         self.evidence = Evidence(line.t35_us, plan.units)
+        self.engine.usual_us = self.evidence.usual_us
         self.frozen = None  # evidence.rows() when the last fault began
         self.pause_ms = [0] * len(PAUSE_NAMES)
         self.pauses = [0] * len(PAUSE_NAMES)
@@ -79,7 +80,7 @@ class Bus:
         self._asked = 0
         self._granted = 0
         self._pause_from_ms = [0] * len(PAUSE_NAMES)
-        self._idle_from_ms = clock.ticks_ms()
+        self._idle_from_ms = self._stats_ms = clock.ticks_ms()
         self._idle_for_ms = 0
         self._back_to_back = False
         self._rest_us = 0  # silence that the share of the bus demands
@@ -87,7 +88,6 @@ class Bus:
         self._broken_ms = 0
         self._t35_us = line.t35_us
         self._share = line.share_permille
-        self._stats_ms = clock.ticks_ms()
         self._stats_busy_ms = 0
 
     # --- the loop

@@ -32,6 +32,7 @@ _TIGHT_US = const(8000)  # so long after its usual time a reply is awaited tight
 _BUF = const(280)  # an ADU, an echo and some stray bytes
 _NOISE_LIMIT_US = const(1000000)  # a line that is not silent for so long is faulty
 _HELD_US = const(700)  # looks are so far apart only where something else held the loop
+_TICK_MS = const(200000)  # ticks_us tells no more than 9 minutes
 _EARLY_US = const(500)  # what the software may mistake the end of a request by
 _MASK = const(0x3FFFFFFF)  # counters wrap where the ticks do
 _VAGUE = const(1000)  # see modbus.reply.find
@@ -59,6 +60,7 @@ class Engine:
         self.resyncs = 0  # replies found behind stray bytes; unit.resyncs and unit.late are those of one unit
         self.stray_bytes = 0  # bytes that belonged to no answer
         self.late = 0  # answers that came after their timeout
+        self.usual_us = least_us  # usual_us(unit): latency that an answer most likely has
         self.on_stray = None  # on_stray(buf, start, end, own): bytes of no transaction; own: a request that may echo
         self._available = port.available
         self._receive_into = port.receive_into
@@ -79,9 +81,11 @@ class Engine:
         self._behind_us = 0  # by so much the last reply was seen later than it can have ended
         self._slack_us = 0  # by so much the reply may have been earlier than it was seen
         self._seen_us = 0  # after sent_us: the last look that found the reply not complete
+        self._due_us = 0  # after sent_us: end of a reply of which bytes were seen; 0: none were
         self._missing = 0  # bytes without which a look is useless
         self._vague = True  # no head of a reply was seen so far
         self._overdue = None  # read that timed out and whose answer may still come
+        self._tick_us = self._tick_ms = -1  # ticks_us at which ticks_ms began to show this
 
     def start(self, read):
         """Begin the transaction of `read`. No other may be under way."""
@@ -121,13 +125,13 @@ class Engine:
 
     def abort(self):
         """Give the transaction up: the port failed."""
-        self._end(BUS_FAULT, self._us())
+        self._end(BUS_FAULT, self._us(), self._ms())
 
     def _await_silence(self):
         if self._available():
             self._hear()
             if self._diff(self._us(), self._noise_us) > _NOISE_LIMIT_US:
-                self._end(BUS_FAULT, self._us())
+                self._end(BUS_FAULT, self._us(), self._ms())
                 return 0
         left = self._silence_us - self._diff(self._us(), self._last_us)
         if left > self._spin_us:
@@ -154,7 +158,7 @@ class Engine:
             self._missing += len(read.frame)
         self._vague = True
         self.watched = False
-        self._slack_us = 0
+        self._slack_us = self._due_us = self._seen_us = 0
         return look
 
     def _await_reply(self):
@@ -205,6 +209,7 @@ class Engine:
             if quiet > 0:
                 left = min(quiet, (self._missing - 1) * self._char_us)  # the next byte may be nearly here
                 self.look_us = since + left
+                self._due_us = since + self._missing * self._char_us
                 return max(1, left)
             if not self._vague or self._n >= read.need:
                 return self._give_up(now)
@@ -247,6 +252,7 @@ class Engine:
 
     def _accept(self, at, now):
         """The buffer holds a reply at offset `at`."""
+        ms = self._ms()
         read = self.read
         buf = self.buf
         length = read.need
@@ -269,23 +275,31 @@ class Engine:
             self._account_for(at, length)
         move(self.data, 0, buf, at + 3, self.nbytes)
         behind = 0
-        if self._exact:
+        if self._exact and not self._slack_us:
             since = self._diff(now, self.sent_us)
-            if not self.watched:  # the loop was held: the reply ended when it could, as far as we know
-                behind = max(0, since - self.look_us)
-            elif since - self._seen_us > _HELD_US and not self._slack_us:  # the same between two looks
-                ended = self.look_us if self.look_us > self._seen_us else (self._seen_us + since) >> 1
-                behind = max(0, since - ended)
+            if not self.watched or since - self._seen_us > _HELD_US:  # the loop was held: it ended a while ago
+                ended = self._due_us or wire_us + self.usual_us(read.unit)
+                behind = max(0, since - max(ended, self._seen_us))
                 latency -= behind
         self.latency_us = max(0, latency - self._slack_us)  # a look at the latter would come late for ever
         self._behind_us = behind
         if self._overdue is not None:
             self.forget(read.unit)
-        self._end(quality, now)
+        self._end(quality, now, ms)
         if behind > _EARLY_US:
             self.end_us = self._add(now, -behind)
-            self.end_ms = self._add(self.end_ms, -((behind + _EARLY_US) // 1000))
+            self.end_ms = self._ms_at(self.end_us, ms)
         return 0
+
+    def _ms_at(self, us, ms):
+        """What ticks_ms showed at `us`; now it shows `ms`. Now and then waits up to 1 ms to see when it moves."""
+        if self._tick_ms < 0 or not 0 <= self._diff(ms, self._tick_ms) < _TICK_MS:
+            for _ in range(1000):
+                self._tick_us = self._us()
+                self._tick_ms = self._ms()
+                if self._tick_ms != ms:
+                    break
+        return self._add(self._tick_ms, self._diff(us, self._tick_us) // 1000)
 
     def _account_for(self, at, length):
         """There are more bytes than the reply of `length` at offset `at`: echo, stray ones, a late answer."""
@@ -318,13 +332,18 @@ class Engine:
         if quality == TIMEOUT:
             self._overdue = read
         self.nbytes = 0
-        self._end(quality, now)
+        self._end(quality, now, self._ms())
         return 0
 
-    def _end(self, quality, now):
+    def _end(self, quality, now, ms):
         self.quality = quality
         self.heard = self._n
         self._n = 0
         self.end_us = now
-        self.end_ms = self._ms()
+        self.end_ms = ms
         self.state = DONE
+
+
+def least_us(unit):
+    """The least latency of a unit: what is known of it without the evidence of its line."""
+    return unit.latency_min_us
