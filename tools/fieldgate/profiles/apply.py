@@ -14,8 +14,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from fieldgate.places import ROOT
 from fieldgate.profiles.check import shown
-from fieldgate.profiles.model import ROOT, ProfileError, parse_json, read_text
+from fieldgate.profiles.model import ProfileError, parse_json, read_text
 
 MAX_PORTS = 4  # what a board may have; the box knows its own number
 
