@@ -104,8 +104,10 @@ class Scheduler:
         """Index of the read to send now, or -1 - ms until there may be one (at most 1000)."""
         now = self._ms()
         choice = pick(self.ready, self.deadline, self.rank, len(self.ready), now)
-        if not self.quarantined:
-            return choice
+        return self._or_probe(choice, now) if self.quarantined else choice
+
+    def _or_probe(self, choice, now):
+        """The same while units are in quarantine; choice: what is next of the others."""
         due = None
         late = 0
         wait = 1000
