@@ -245,3 +245,13 @@ def test_times_are_true_beside_many_holds_of_any_length():
         errors = [ms - end for end, (_, _, ms, _) in zip(truth, rig.results)][10:]
         assert len(errors) > 60, len(errors)
         assert all([-1 <= error <= 1 for error in errors]), (baud, sorted(errors))
+
+
+def test_the_grid_begins_with_polling_however_long_the_start_took():
+    rig = Rig([wire.Unit(1), wire.Unit(2)], [unit(1, ((0, 10, 100),)), unit(2, ((0, 10, 100),))])
+    rig.clock.advance_ms(730)
+    rig.run_ms(2000)
+    for unit_id in (1, 2):
+        begins = [begin // 1000 for begin, _, _, frame in rig.wire.frames if frame[0] == unit_id]
+        steps = [later - sooner for sooner, later in zip(begins, begins[1:])]
+        assert len(steps) > 15 and min(steps) > 98000 and max(steps) < 102000, steps

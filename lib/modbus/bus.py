@@ -77,8 +77,7 @@ class Bus:
         self._pending = None  # read whose good result is not yet handed over
         self._pending_quality = GOOD
         self._pending_ms = 0
-        self._asked = 0
-        self._granted = 0
+        self._asked = self._granted = 0
         self._pause_from_ms = [0] * len(PAUSE_NAMES)
         self._idle_from_ms = self._stats_ms = clock.ticks_ms()
         self._idle_for_ms = 0
@@ -96,6 +95,7 @@ class Bus:
         """Poll until `stop()`. sleep_ms: asyncio.sleep_ms or the like."""
         if self.supervision is not None:
             self.supervision.begin()
+        self.scheduler.begin()
         us = self._us
         diff = self._diff
         rest_ms = self._port.rest_ms

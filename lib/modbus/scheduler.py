@@ -75,7 +75,7 @@ class Scheduler:
     def load(self, plan):
         """Begin with `plan`; all units count as healthy."""
         self.plan = plan
-        now = self._ms()
+        self._loaded_ms = now = self._ms()
         self.ready = array("i")
         self.deadline = array("i")
         self.rank = bytearray()
@@ -90,6 +90,16 @@ class Scheduler:
         self._health_at = [self.health_of(read) for read in plan.reads]
         self.quarantined = 0
         self._probe_ok_ms = now
+
+    def begin(self):
+        """Polling begins now: so do the grids, which were laid when the plan was loaded."""
+        now = self._ms()
+        late_ms = max(0, self._diff(now, self._loaded_ms))
+        self._loaded_ms = now
+        for i in range(len(self.ready)):
+            if self.ready[i] >= 0:
+                self.ready[i] = self._add(self.ready[i], late_ms)
+                self.deadline[i] = self._add(self.deadline[i], late_ms)
 
     def _append(self, read, due_ms):
         self.ready.append(due_ms if read.active else -1)
