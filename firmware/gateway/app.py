@@ -112,7 +112,7 @@ class Gateway:
 
     async def _uplink(self, sleep_ms):
         free_us, session, publisher = self.keeper.free_us, self.session, self.publisher
-        busy = published = False
+        busy = served = False
         turns = 0
         while True:
             # As `room`, but a call of it would be garbage, and a sleep would leave half of a short wait unused.
@@ -121,18 +121,17 @@ class Gateway:
                 await sleep_ms(0)
                 continue
             turns = 0
-            if published:
-                published = False
+            served = not served
+            if served:
                 busy = session.service()
                 if self._greeting:
                     self._greeting = False
                     await self.keeper.tidy(sleep_ms)  # what the groups mean is said in long pieces
                     self._greet()
-                if busy:
-                    continue
-            published = True
-            busy = publisher.step() or busy
-            await sleep_ms(0 if busy else 10)
+                await sleep_ms(0)
+            else:
+                busy = publisher.step() or busy
+                await sleep_ms(0 if busy else 10)
 
     async def room(self, sleep_ms):
         """Wait for the moment to begin a slice: no line needs the loop before it ends. After ROOM_MS it is anyway."""

@@ -20,6 +20,7 @@ from fieldgate import bundle, device_build, size_report
 TIMEOUT_S = 1200
 BOARD = "RPI_PICO_W"
 UART = 0
+GLOSSARY = "gateway/glossary.jsonl"
 # Issue "real boards".
 CODE_BYTES = 90 * 1024  # resident while running
 FREE_BYTES = 70 * 1024  # with 32 points
@@ -75,6 +76,7 @@ def files() -> dict[str, bytes]:
     wiring = root / "firmware" / "wiring.py"
     files = compiled(*PACKAGES, "umodbus", "umqtt", scripts=("app_runs",), others=(wiring,))
     files["board.py"] = (root / "boards" / BOARD / "board.py").read_bytes()
+    files[GLOSSARY] = (root / "firmware" / GLOSSARY).read_bytes()
     return as_on_a_box(files, ("app_runs",))
 
 

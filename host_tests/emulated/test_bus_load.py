@@ -11,7 +11,7 @@ import pytest
 from bus_model import Line, Unit
 from device_files import as_on_a_box, compiled
 from pico import Pico
-from test_application import BOARD, IT, PACKAGES, UART, ot
+from test_application import BOARD, GLOSSARY, IT, PACKAGES, UART, ot
 
 from fieldgate import device_build
 
@@ -31,6 +31,7 @@ def files() -> dict[str, bytes]:
         *PACKAGES, "umodbus", "umqtt", scripts=("app_runs", "load_runs"), others=(root / "firmware" / "wiring.py",)
     )
     files["board.py"] = (root / "boards" / BOARD / "board.py").read_bytes()
+    files[GLOSSARY] = (root / "firmware" / GLOSSARY).read_bytes()
     return as_on_a_box(files, ("app_runs", "load_runs"))
 
 

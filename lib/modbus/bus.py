@@ -76,7 +76,6 @@ class Bus:
         self._probe = False
         self._pending = None  # read whose good result is not yet handed over
         self._pending_quality = GOOD
-        self._pending_ms = 0
         self._asked = self._granted = 0
         self._pause_from_ms = [0] * len(PAUSE_NAMES)
         self._idle_from_ms = self._stats_ms = clock.ticks_ms()
@@ -84,10 +83,9 @@ class Bus:
         self._back_to_back = False
         self._rest_us = 0  # silence that the share of the bus demands
         self.broken = False  # the port failed
-        self._broken_ms = 0
         self._t35_us = line.t35_us
         self._share = line.share_permille
-        self._stats_busy_ms = 0
+        self._pending_ms = self._broken_ms = self._stats_busy_ms = 0
 
     # --- the loop
 
@@ -119,25 +117,24 @@ class Bus:
 
     def step(self):
         """Do what can be done now; returns us until there is something to do, 0: go on at once."""
-        engine = self.engine
         try:
-            if engine.state == REPLY:
-                return engine.await_reply()
+            if self.engine.state == REPLY:
+                return self.engine.await_reply()
             if self._granted:
                 return RELAXED_US
-            if engine.state == GAP:
+            if self.engine.state == GAP:
                 if self._asked:
                     return RELAXED_US
-                wait = engine.await_silence()
-                if self._pending is None or engine.state != REPLY:
+                wait = self.engine.await_silence()
+                if self._pending is None or self.engine.state != REPLY:
                     return wait
         except OSError:
-            engine.abort()
+            self.engine.abort()
             self._break()
             return 0
-        if engine.state == REPLY:
+        if self.engine.state == REPLY:
             return self._deliver_meanwhile()
-        if engine.state == DONE:
+        if self.engine.state == DONE:
             self._finish()
         return self._next()
 
