@@ -18,6 +18,8 @@ LOOK_MS = 500  # at first and when in doubt; looking takes 7 ms on an RP2040
 LOOK_US = 8000
 ROOM_TURNS = 100  # of other tasks: so long it waits for a good moment
 GC_MS = 10000  # ... and this often anyway, so that the heap's low is known
+SOON_US = 2000  # before a reply is due; then a pause is waited for without sleep, for so many turns
+SOON_TURNS = 20
 FRESH_MS = 500  # so long a collected heap is good for long pieces
 
 
@@ -58,6 +60,7 @@ class Keeper:
                 await self.pause(PAUSE_FLASH, sleep_ms)
                 self._write()
                 self.resume(PAUSE_FLASH)
+                await sleep_ms(0)  # the lines go on before anything else is looked after
             if self.schema_to_store:
                 await self.pause(PAUSE_FLASH, sleep_ms)
                 store, self.schema_to_store = self.schema_to_store, None
@@ -169,8 +172,10 @@ class Keeper:
         """Wait until no reply is awaited on any bus; nothing is sent until `resume`. Counted by cause."""
         for bus in self._buses:
             bus.ask(cause)
+        turns = 0
         while not all([bus.ask(cause) for bus in self._buses]):  # again, as another's `resume` may have withdrawn it
-            await sleep_ms(1)
+            turns += self.free_us() < SOON_US
+            await sleep_ms(0 if 0 < turns < SOON_TURNS else 1)  # a sleep takes longer than it says
 
     async def load(self, importer, sleep_ms, least_bytes=0):
         """What `importer()` imports and returns, loaded in a pause; None where the heap has no room for it now.
