@@ -116,7 +116,7 @@ class Gateway:
         turns = 0
         while True:
             # As `room`, but a call of it would be garbage, and a sleep would leave half of a short wait unused.
-            if turns < ROOM_TURNS and free_us() < SLICE_US:
+            if turns < ROOM_TURNS and free_us() < (publisher.need_us if served else SLICE_US):
                 turns += 1
                 await sleep_ms(0)
                 continue

@@ -25,5 +25,5 @@ def learn(line, layouts):
             behind = end
         before = add_columns(columns, json.loads(line[at:behind]), before)
         at = behind + 1
-        yield
+        yield ""
     layouts[group_of(line)] = tuple(columns)

@@ -26,6 +26,8 @@ _ALL = ',"deadband":null'
 # A row of 8 floats takes about 1.2 ms on an RP2040, one of 30 floats up to 3.3: two of the first go into a step.
 BYTES_PER_STEP = 100
 ROW_BYTES = 40  # what a row costs beside its data
+STEP_US = 2500  # most steps are shorter
+FILE_US = 10000  # one that looks for a file
 
 
 def encoder_of(kind, log_id, max_records):
@@ -37,9 +39,14 @@ def encoder_of(kind, log_id, max_records):
     return Encoder(log_id, MAX_PAYLOAD_BYTES, max_records)
 
 
+def _terms():
+    yield None, None
+    yield from words.terms()
+
+
 def _layouts_of(schema, layouts):
     for line in schemas.steps(schema):
-        yield
+        yield line
         if line:
             yield from learn(line, layouts)
 
@@ -60,6 +67,7 @@ class Publisher:
         self._encoder = encoder or encoder_of(settings.get("payload"), log.log_id, settings["batch_records"])
         self._retained = iter(())  # (topic, text) to publish before any batch
         self._message = None  # the one of them that is next
+        self.need_us = STEP_US  # the next step holds the loop for about so long
         self._terms = iter(())  # the glossary's terms, one by one when there is nothing else to do
         self._taught = False  # they were given to a broker in this boot
         self.notice = None  # (topic, text) to publish retained before the next batch; who sets it waits for None
@@ -98,11 +106,12 @@ class Publisher:
         self._retained = self._greeting(status, schema)
         self._message = None
         if not (self._taught and self._session.known):  # a broker that kept our session kept what is retained
-            self._terms = words.terms()
+            self._terms = _terms()
             self._taught = True
 
     def step(self):
         """One slice of work. True if there may be more to do at once."""
+        self.need_us = STEP_US
         if not self._session.ready:
             return False
         if self._message is None:
@@ -138,6 +147,7 @@ class Publisher:
 
     def _greeting(self, status, schema):
         yield "status", status
+        yield None, None
         yield "glossary", words.glossary()
         for message in self._meaning(schema):
             yield message
@@ -145,7 +155,7 @@ class Publisher:
     def _meaning(self, schema):
         for line in schemas.steps(schema):
             if not line:
-                yield None, ""  # nothing to say yet
+                yield None, line  # nothing to say yet
                 continue
             topic = "meta/%s/%d" % (schemas.hex_of(schema), schemas.group_of(line))
             line = line[:-1] + (_TERMS if '"deadband":{' in line else _ALL + _TERMS)
@@ -157,6 +167,8 @@ class Publisher:
             if not self._session.can_publish(len(text.encode())):
                 return False
             self._publish(topic, text, True, None)
+        elif text is None:
+            self.need_us = FILE_US
         self._message = None
         return True
 
@@ -212,7 +224,8 @@ class Publisher:
         if self._learning is None or self._learning[0] != schema:
             self._layouts = {}
             self._learning = schema, _layouts_of(schema, self._layouts)
-        for _ in self._learning[1]:
+        for piece in self._learning[1]:
+            self.need_us = FILE_US if piece is None else STEP_US
             return True
         self._learning = None
         self._layouts_schema = schema

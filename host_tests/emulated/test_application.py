@@ -26,7 +26,7 @@ CODE_BYTES = 90 * 1024  # resident while running
 FREE_BYTES = 70 * 1024  # with 32 points
 START_MS = 2000  # to the first poll
 PUBLISH_MS = 10000  # to the first batch at the broker
-SATURATED_S = 12
+SATURATED_S = 8
 EFFICIENCY = {19200: 0.985, 115200: 0.95}  # issue "bus engine": with the whole application running
 
 PACKAGES = ("modbus", "flashlog", "uplink", "gateway", "console", "ports")

@@ -98,6 +98,9 @@ class Box:
         self.full -= 1
         return importer() if self.full < 0 else None
 
+    async def room(self, sleep_ms):
+        await sleep_ms(0)
+
     async def publish(self, sleep_ms):
         while True:
             if self.publisher.notice:
