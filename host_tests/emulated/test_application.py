@@ -20,11 +20,13 @@ from fieldgate import bundle, device_build, size_report
 TIMEOUT_S = 1200
 BOARD = "RPI_PICO_W"
 UART = 0
+GLOSSARY = "gateway/glossary.jsonl"
 # Issue "real boards".
 CODE_BYTES = 90 * 1024  # resident while running
 FREE_BYTES = 70 * 1024  # with 32 points
 START_MS = 2000  # to the first poll
 PUBLISH_MS = 10000  # to the first batch at the broker
+SATURATED_S = 8
 EFFICIENCY = {19200: 0.985, 115200: 0.95}  # issue "bus engine": with the whole application running
 
 PACKAGES = ("modbus", "flashlog", "uplink", "gateway", "console", "ports")
@@ -74,6 +76,7 @@ def files() -> dict[str, bytes]:
     wiring = root / "firmware" / "wiring.py"
     files = compiled(*PACKAGES, "umodbus", "umqtt", scripts=("app_runs",), others=(wiring,))
     files["board.py"] = (root / "boards" / BOARD / "board.py").read_bytes()
+    files[GLOSSARY] = (root / "firmware" / GLOSSARY).read_bytes()
     return as_on_a_box(files, ("app_runs",))
 
 
@@ -192,14 +195,18 @@ def place_of(name: str, files: dict[str, bytes]) -> str:
 
 @pytest.mark.parametrize("baud", [19200, 115200])
 def test_saturated_line_with_the_whole_application(uf2: Path, files: dict[str, bytes], baud: int) -> None:
-    line, figures, *_ = run(uf2, files, ot(baud, 1, 10, 1000), "run(4, True)")
-    summary = line.summary()
+    """The first start of a blank box, saturated from its first poll on: what happens once counts, and is told apart."""
+    line, figures, *_ = run(uf2, files, ot(baud, 1, 10, 1000), f"run({SATURATED_S}, True)")
+    batch_ns = line.transactions[0].end_ns + (figures["first_publish_ms"] - figures["first_poll_ms"]) * 1e6
+    later = len([t for t in line.transactions if t.reply_end_ns and t.start_ns < batch_ns])
+    summary, running = line.summary(), line.summary(later)
     pauses = ", ".join(f"{name[6:-3]} {ms}" for name, ms in figures.items() if name.startswith("pause_"))
     print(
-        f"REPORT: emulated Pico W, {baud} 8N1, whole application: efficiency {summary.efficiency:.4f} (worst cycle"
+        f"REPORT: emulated Pico W, {baud} 8N1, whole application, {SATURATED_S} s: efficiency {summary.efficiency:.4f}"
+        f" from the first poll, {running.efficiency:.4f} after the first batch (worst cycle"
         f" {summary.worst_efficiency:.4f}) of {summary.ideal_us / 1000:.2f} ms over {summary.count} polls;"
         f" pauses in ms: {pauses}; longest hold {figures['hold_max_ms']} ms; {figures['erases']} erases"
     )
     assert not line.breaches
     assert figures["acked"] > 3
-    assert summary.efficiency >= EFFICIENCY[baud]
+    assert min(summary.efficiency, running.efficiency) >= EFFICIENCY[baud]
