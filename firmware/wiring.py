@@ -70,10 +70,9 @@ def settler():
 
 
 def load():
-    """Both halves of the configuration and the seconds of their trial; the code that checked them is gone then.
-
-    Of a box that has none: its console and twice nothing, if somebody can type there."""
-    from gateway import config, revisions
+    """(gateway.planning.Planned of the OT half, the IT half, seconds of their trial); the code that made them is gone
+    then. Of a box that has none: its console and twice nothing, if somebody can type there. Raises ConfigError."""
+    from gateway import config, planning, revisions
 
     folder, trial_s, line = revisions.start()
     if line:
@@ -82,18 +81,14 @@ def load():
         console = part("console").open_console()
         if console:
             return console, None, 0
-    halves = config.load(folder, len(board.RS485))
+    mistakes = []
+    it = config.it_half(folder, mistakes)
+    errors = []
+    planned = planning.read(folder, len(board.RS485), it, errors)
+    if errors or mistakes:
+        raise ConfigError(errors + mistakes)
     unload.starters(KEPT)
-    return halves + (trial_s,)
-
-
-def make_plans(ot):
-    """One poll plan per bus; the code that makes them is gone then. Raises ConfigError."""
-    from gateway import planning
-
-    plans = planning.make_plans(ot)
-    unload.starters(KEPT + ("gateway.schema_store", "gateway.virtual"))  # gateway.start asks for these at once
-    return plans
+    return planned, it, trial_s
 
 
 def blank_box(console):
@@ -118,15 +113,14 @@ def start(make_parts=Parts):
     chip = part("chip")
     print("box %s, started by %s" % (chip.chip_id(), chip.reset_cause()))  # `fieldgate flash` waits for this line
     try:
-        ot, it, trial_s = load()
+        planned, it, trial_s = load()
         if it is None:
-            return blank_box(ot), 0
-        plans = make_plans(ot)
-        parts = make_parts(ot, it)
+            return blank_box(planned), 0
+        parts = make_parts(planned.ot, it)
         unload.unload("ports.%s.storage" % board.PORT)
         from gateway.app import Gateway
 
-        gateway = Gateway(parts, plans, ot, it)
+        gateway = Gateway(parts, planned, it)
         if trial_s < 0:  # the first configuration: it works so far, and there is none to go back to
             from gateway import revisions
 
