@@ -164,6 +164,7 @@ def start(make_parts=Parts, ports=PORTS):
         gateway.trial_s = trial_s
         if any([name not in known for name in sys.modules]):  # what few boxes have was loaded besides
             yield None
+        unload.forget_index()
     except ConfigError as error:
         print(error)
         yield None, 2

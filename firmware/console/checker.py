@@ -4,6 +4,8 @@ The rules are those of the start and given in the same way (gateway.ot). One rou
 the cost: the code of both at once would not fit either.
 """
 
+import gc
+
 from flashlog.layout import outlook
 from gateway import config, revisions, unload
 from gateway.errors import MAX_LINES
@@ -17,9 +19,10 @@ _USUAL_KEYS = 10  # of a point; one with more has a longer text
 _DAY_MS = 86400000
 
 
-def check(ports, errors, costs, sectors=0):
-    """A generator of Nones, between which others run. Mistakes go to `errors`, what it costs to `costs`, as lines.
-    sectors: of the flash log, 0: not known."""
+def check(ports, errors, costs, sectors=0, plans=None):
+    """A generator of Nones, between which others run, and of gc.collect, to be called in a pause. Mistakes go to
+    `errors`, what it costs to `costs`, as lines. sectors: of the flash log, 0: not known. plans: those in use, None
+    where there are none."""
     config.it_half(revisions.EDIT, errors)
     yield None
     file = config.opened(revisions.EDIT, config.OT_FILE, errors)
@@ -49,7 +52,12 @@ def check(ports, errors, costs, sectors=0):
         yield None
         it = config.it_half(revisions.EDIT, errors)
         costs.append(expense.network(it["publish"], cost.records, cost.reply_bytes, cost.values))
-        costs += expense.memory(it, cost.listens)
+        yield gc.collect
+        costs.append(expense.memory(it, cost.listens))
+        if plans is not None:
+            line = expense.too_much(it, cost.listens, cost.heap, plans)
+            if line:
+                errors.append(line)
 
 
 def _forget(*names):
@@ -69,6 +77,7 @@ class _Cost:
         self.records = 0  # a day
         self.reply_bytes = 0  # a day, with 5 bytes of each that become tag, group, time and size
         self.values = 0  # a day
+        self.heap = [0, 0, 0]  # units, reads, points, as `expense.too_much` wants to know
 
     def take(self, number, unit):
         """One more unit of bus `number`."""
@@ -88,6 +97,9 @@ class _Cost:
             return
         for read in plan.reads:
             self._add(unit, bus, read)
+            self.heap[2] += len(read.points)
+        self.heap[0] += 1
+        self.heap[1] += len(plan.reads)
         self._units += 1
         self._reads += len(plan.reads)
         self._share += plan.share_permille()

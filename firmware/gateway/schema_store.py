@@ -60,16 +60,18 @@ def silence_text(points):
 
 def point_text(point, at):
     """What `group_text` says of one point."""
-    # name, type and order need no escapes; this is done for every point at every start
+    # name, type and order need no escapes, and whole numbers are as they are; this is done for every point at every start
+    scale, offset, unit = point["scale"], point["offset"], point["unit"]
+    usual = len(point) == USUAL_KEYS and "priority" in point  # as gateway.ot gives it, with nothing rare
     return '{"name":"%s","at":%d,"type":"%s","order":"%s","scale":%s,"offset":%s,"unit":%s%s}' % (
         point["name"],
         at,
         point["type"],
         point["order"],
-        json.dumps(point["scale"]),
-        json.dumps(point["offset"]),
-        json.dumps(point["unit"]),
-        _rare_text(point),
+        scale if type(scale) is int else json.dumps(scale),
+        offset if type(offset) is int else json.dumps(offset),
+        json.dumps(unit) if unit else '""',
+        "" if usual else _rare_text(point),
     )
 
 

@@ -61,7 +61,7 @@ def _alike(value):
         if _plain(symbol) == plain:
             return symbol
     if len(value) > 2:
-        from console.keys import nearest
+        from gateway.alike import nearest
 
         return nearest(value, symbols()) or ""
     return ""
