@@ -60,7 +60,7 @@ def silence_text(points):
 
 def point_text(point, at):
     """What `group_text` says of one point."""
-    # name, type and order need no escapes, and whole numbers are as they are; this is done for every point at every start
+    # name, type and order need no escapes, whole numbers stay as they are: done for every point at every start
     scale, offset, unit = point["scale"], point["offset"], point["unit"]
     usual = len(point) == USUAL_KEYS and "priority" in point  # as gateway.ot gives it, with nothing rare
     return '{"name":"%s","at":%d,"type":"%s","order":"%s","scale":%s,"offset":%s,"unit":%s%s}' % (
