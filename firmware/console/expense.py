@@ -13,9 +13,9 @@ _TLS_HEAP = 27000  # while connected, measured
 _CHECK_BYTES = 16384  # of what is loaded now for the check itself
 # On a board, measured (host_tests/emulated/README.md).
 _SPARE_BYTES = 16384
-_UNIT_BYTES = 500
-_READ_BYTES = 420
-_POINT_BYTES = 8
+_UNIT_BYTES = 380
+_READ_BYTES = 300
+_POINT_BYTES = 7
 # Heap of boards that have more than a Pico W (boards/README.md).
 _BOARDS = (("W5500_EVB_PICO", 235520), ("RPI_PICO2_W", 409600))
 _HEAP_PER_BYTE = 3  # halves: 1.5 bytes of heap for a byte of .mpy
