@@ -45,7 +45,6 @@ def _move(counts):
     base = _base(device)
     loader = sys.modules.get("bundle")
     if base and loader and loader.bundle:
-        loader.bundle.forget()
         blocks = _blocks(device, VfsLfs2, base, loader.bundle.path)
         functions = array("I", bytearray(4 * _ROOM))
         links = array("H", bytearray(2 * (256 + _ROOM)))
