@@ -65,6 +65,7 @@ def settler():
     from gateway import unload
 
     unload.unload("ports.rp2.inplace")
+    unload.unload("ports.rp2.xip")
     unload.unload("flashlog.watch")
     return settle
 

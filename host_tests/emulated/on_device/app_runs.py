@@ -12,7 +12,7 @@ import time
 import micropython
 
 PINNED_FILES = 16
-START_THRESHOLD_BYTES = 20480  # as main.py has it
+START_THRESHOLD_BYTES = 40960  # as main.py has it
 WRITE_US = 265  # sending 200 bytes through the emulated Wi-Fi chip
 
 
@@ -150,6 +150,39 @@ class Parts:
         self.reset_cause = "power"
 
 
+def started(figures, make, took):
+    """The application as main.py starts it, on parts that `make` makes; `took(name)` notes the time of a step."""
+    from ports.rp2 import names
+
+    figures["names"] = names.take()
+    del names
+    import wiring
+    from gateway import unload
+
+    def make_parts(ot, it):
+        took("at_plans_ms")
+        parts = make(ot, it)
+        took("at_parts_ms")
+        return parts
+
+    gc.threshold(START_THRESHOLD_BYTES)
+    gateway, status = wiring.start(make_parts)
+    if gateway is None:
+        raise RuntimeError("the start ended with status %d" % status)
+    took("at_start_ms")
+    settle = wiring.settler()
+    del wiring
+    unload.starters()
+    took("at_loaded_ms")
+    moved = settle()  # no function of the bundle is under way: this file lies beside it
+    del settle
+    took("at_settled_ms")
+    figures["functions"], figures["functions_moved"], figures["moved_bytes"] = moved
+    gc.threshold(-1)
+    figures["started"] = free()
+    return gateway
+
+
 def run(seconds, saturated, cut_after_s=None):
     """Start the application and let it work for `seconds`; after `cut_after_s` the broker breaks the connection.
 
@@ -162,27 +195,7 @@ def run(seconds, saturated, cut_after_s=None):
         if name not in figures:
             figures[name] = time.ticks_diff(time.ticks_ms(), start)
 
-    def make_parts(ot, it):
-        took("at_plans_ms")
-        parts = Parts(ot, it)
-        took("at_parts_ms")
-        return parts
-
-    import wiring
-    from gateway import unload
-
-    gc.threshold(START_THRESHOLD_BYTES)
-    gateway, status = wiring.start(make_parts)
-    took("at_start_ms")
-    settle = wiring.settler()
-    del wiring
-    unload.starters()
-    took("at_loaded_ms")
-    moved = settle()  # no function of the bundle is under way: this file lies beside it
-    del settle
-    took("at_settled_ms")
-    gc.threshold(-1)
-    figures["started"] = free()
+    gateway = started(figures, Parts, took)
     bus = gateway.buses[0]
     if saturated:
         for read in bus.plan.reads:
@@ -214,7 +227,6 @@ def run(seconds, saturated, cut_after_s=None):
     figures["connects"] = gateway.session.connects
     figures["log_depth"] = gateway.log.depth()
     figures["erases"] = gateway.log.stats.erases
-    figures["functions"], figures["functions_moved"], figures["moved_bytes"] = moved
     for name in figures:
         print(name, figures[name])
     for name in sorted(sys.modules):
