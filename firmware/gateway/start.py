@@ -81,6 +81,7 @@ def build(gateway, parts, plans, ot, it):
     gateway.base = base
     gateway.link = parts.net.link
     gateway.timekeeper = None  # where the time is asked for or TLS is used
+    gateway.tls = None  # where a broker has it
     gateway.session = _make_session(gateway, parts.net, it, base)
     if publish["payload"] == "sparkplug":
         from gateway import schema_store, sparkplug  # only where it is configured

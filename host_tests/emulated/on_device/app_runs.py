@@ -183,8 +183,9 @@ def started(figures, make, took):
     return gateway
 
 
-def run(seconds, saturated, cut_after_s=None):
-    """Start the application and let it work for `seconds`; after `cut_after_s` the broker breaks the connection.
+def run(seconds, saturated, cut_after_s=None, polls=0):
+    """Start the application and let it work for `seconds`; after `cut_after_s` the broker breaks the connection. With
+    `polls` it ends after so many of them, if that is sooner, and the connection breaks half-way.
 
     Prints name and number of each figure, then the state of the heap.
     """
@@ -197,19 +198,26 @@ def run(seconds, saturated, cut_after_s=None):
 
     gateway = started(figures, Parts, took)
     bus = gateway.buses[0]
+    begin = time.ticks_ms()
     if saturated:
         for read in bus.plan.reads:
             read.period_ms = 1  # no plan would allow that
     gateway.tap = lambda read, quality, data, nbytes: took("first_poll_ms")
     Connection.on_data = lambda: took("first_publish_ms")
 
+    async def wait(end_s, end_polls):
+        while time.ticks_diff(time.ticks_ms(), begin) < end_s * 1000:
+            if polls and gateway.buses[0].stats()["requests"] >= end_polls:
+                break
+            await asyncio.sleep_ms(200)
+
     async def limited():
         task = asyncio.create_task(gateway.run())
-        await asyncio.sleep(seconds if cut_after_s is None else cut_after_s)
-        if cut_after_s is not None:
+        if polls or cut_after_s is not None:
+            await wait(seconds if polls else cut_after_s, polls // 2)
             figures["before_cut"] = free()
             Connection.cut = True
-            await asyncio.sleep(seconds - cut_after_s)
+        await wait(seconds, polls)
         figures["running_low"] = gc.mem_free()
         figures["running"] = free()
         micropython.mem_info()
