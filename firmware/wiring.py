@@ -64,6 +64,7 @@ def settler():
         return gc.collect
     settle = part("inplace").settle
     unload.unload("ports.rp2.inplace")
+    unload.unload("ports.rp2.xip")
     unload.unload("flashlog.watch")
     return settle
 

@@ -58,6 +58,8 @@ class Gateway:
                 self.log.depth(),
             )
         )
+        if self.tls:
+            self.tls.keep_room()  # the heap is as whole as it ever will be
         self.recorder.mark_time()
         self.recorder.event(words.BOOT, self.boot)
         sleep_ms = asyncio.sleep_ms

@@ -56,6 +56,7 @@ def build(gateway, parts, planned, it):
     base = "/".join([it["place"][part] for part in ("enterprise", "site", "area", "line", "cell", "asset")])
     gateway.base = base
     gateway.timekeeper = None  # where the time is asked for or TLS is used
+    gateway.tls = None  # where a broker has it
     gateway.session = _make_session(gateway, parts.net, it, base)
     if publish["payload"] == "sparkplug":
         from gateway import sparkplug  # only where it is configured

@@ -6,6 +6,7 @@ Everything runs as on a board but Wi-Fi, for which a broker inside the Pico stan
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ START_MS = 2000  # to the first poll
 PUBLISH_MS = 10000  # to the first batch at the broker
 SATURATED_S = 8
 POINT_BYTES = 100  # resident for each point, issue "points"
+POLLS = int(os.environ.get("POLLS") or 500)
 EFFICIENCY = {19200: 0.985, 115200: 0.95}  # issue "bus engine": with the whole application running
 
 PACKAGES = ("modbus", "flashlog", "uplink", "gateway", "console", "ports")
@@ -168,6 +170,15 @@ def test_heap_and_start(uf2: Path, files: dict[str, bytes], units: int, register
             f" and read (goal {POINT_BYTES})"
         )
         assert bytes_each <= POINT_BYTES
+
+
+def test_heap_after_many_polls(uf2: Path, files: dict[str, bytes]) -> None:
+    """POLLS=10000 is the issue's measure, and takes half an hour."""
+    ran = run(uf2, files, ot(115200, 4, 8, 500), f"run({20 + POLLS // 50}, True, polls={POLLS})")
+    show(f"32 points, {POLLS} polls on a saturated line at 115200", ran)
+    assert not ran.line.breaches
+    assert ran.figures["requests"] >= POLLS and ran.figures["connects"] == 2
+    assert ran.figures["running"] >= FREE_BYTES
 
 
 # What a box with every default feature has in memory; what the start needs besides is dropped (gateway.unload).
