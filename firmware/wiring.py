@@ -86,6 +86,9 @@ def load_lasting(ports):
     """Load what a box keeps in memory, but for what few have. ports: modules of the board."""
     for name in ports:
         part(name)
+    link = {"wifi": "ports.wifi", "wiznet5k": "ports.wired"}.get(board.NET["kind"])
+    if link and "net" in ports:
+        __import__(link)
     import modbus.bus  # noqa: F401
     import uplink.codec  # noqa: F401
     import uplink.envelope  # noqa: F401

@@ -17,7 +17,7 @@ _UNIT_BYTES = 380
 _READ_BYTES = 300
 _POINT_BYTES = 7
 # Heap of boards that have more than a Pico W (boards/README.md).
-_BOARDS = (("W5500_EVB_PICO", 235520), ("RPI_PICO2_W", 409600))
+_BOARDS = (("W5500_EVB_PICO", 235520), ("RPI_PICO2_W", 409600), ("ESP32_GENERIC_S3 with PSRAM", 2097152))
 _HEAP_PER_BYTE = 3  # halves: 1.5 bytes of heap for a byte of .mpy
 # What is loaded only where it is configured.
 _FEATURES = (

@@ -115,6 +115,11 @@ class Scanner:
         self._file = file
         self._buf = bytearray(_BLOCK)
         self._state = bytearray(2)
+        self.rewind()
+
+    def rewind(self):
+        """Go to the begin, also after others have read from the file."""
+        self._file.seek(0)
         self._base = self._at = self._end = 0  # the file stands behind what is in the buffer
 
     def seek(self, at):
@@ -220,7 +225,7 @@ class Scanner:
             raise NotJson("byte %d" % self.tell())
 
     def values(self, start):
-        """Yield the items of the list at `start`; others may use the scanner between them."""
+        """Yield the items of the list at `start`; others may use the scanner between them. Then it stands behind."""
         self.seek(start)
         self.take(91)
         at = self.tell()
@@ -246,6 +251,7 @@ class Scanner:
                 at = self.tell() + 1
             for item in found:
                 yield item
+        self.seek(at)
 
     def end(self):
         """Nothing may follow."""

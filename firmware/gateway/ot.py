@@ -45,7 +45,7 @@ class Ot:
 
     def _all(self):
         scan = self._scan
-        scan.seek(0)
+        scan.rewind()
         scan.token()
         self._seen = {}
         self._machine = {}  # points that the section "machine" names

@@ -9,11 +9,12 @@ from gateway.ot import Ot
 
 
 class Half:
-    """errors: lines without the file's name; ot: the gateway.ot.Ot that was gone through; units: what it yielded."""
+    """tree: or its text. errors: lines without the file's name; head; units: what gateway.ot.Ot yielded."""
 
     def __init__(self, tree, ports=1):
         lines = []
-        self.ot = Ot(io.BytesIO(json.dumps(tree).encode()), ports, lines)
+        text = tree if isinstance(tree, str) else json.dumps(tree)
+        self.ot = Ot(io.BytesIO(text.encode()), ports, lines)
         self.units = [step[1] for step in self.ot.units() if step]
         self.errors = [line[9:] for line in lines]  # "ot.json: "
         self.head = self.ot.head

@@ -1,13 +1,13 @@
 """Runs on the emulated Pico: what the machine model costs for each sample of ten registers, and each second."""
 
 import gc
-import json
 import time
 
 from gateway import machine_start
 from gateway.clock import Uptime
 from gateway.machine import Production, Time
 from gateway.recorder import Recorder
+from gateway.schema_store import group_text
 from production import oee
 
 NAMES = ("word", "speed", "cycles", "good", "reject", "code", "s6", "s7", "s8", "s9")
@@ -45,11 +45,11 @@ class Clock:
 
 def _production():
     points = [
-        {"name": name, "at": at, "type": "uint16", "order": "ABCD", "scale": 1, "offset": 0, "unit": ""}
+        {"name": name, "address": at, "type": "uint16", "order": "ABCD", "scale": 1, "offset": 0, "unit": ""}
         for at, name in enumerate(NAMES)
     ]
-    meta = {"group": 0, "unit": "plc", "fc": 3, "count": 10, "period_ms": 1000, "points": points}
-    machine_start.schemas.lines = lambda schema: [json.dumps(meta)]
+    line = "{%s}" % group_text("line1", "plc", 1, 0, 3, 0, 10, 1000, points)
+    machine_start.schemas.lines = lambda schema: [line]
     clock = Clock()
     uptime = Uptime(clock)
     now = Time(uptime)
