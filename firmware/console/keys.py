@@ -10,6 +10,7 @@ Keys that both halves have (owner, revision) take ot. or it. in front.
 """
 
 from gateway import rules
+from gateway.alike import nearest
 
 _LINE = 72  # columns beside "ERR 2 "
 _SHORT = (
@@ -107,31 +108,6 @@ def listed(words, room=160):
     """The words in order, cut where they would take more than `room` characters."""
     text = " ".join(sorted(words))
     return text if len(text) < room else text[: text.rfind(" ", 0, room - 4)] + " ..."
-
-
-def nearest(word, words):
-    """The one of `words` that a typing mistake may have made `word` of (at most two letters away), or None."""
-    best, found = 3, None
-    for other in words:
-        if other.lower() == word.lower():
-            return other
-        if abs(len(other) - len(word)) < best:
-            away = _distance(word, other, best)
-            if away < best:
-                best, found = away, other
-    return found
-
-
-def _distance(a, b, limit):
-    # Levenshtein's, row by row; ends when the row's least reaches the limit.
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a):
-        last, row[0] = row[0], i + 1
-        for j, y in enumerate(b):
-            last, row[j + 1] = row[j + 1], min(last + (x != y), row[j] + 1, row[j + 1] + 1)
-        if min(row) >= limit:
-            return limit
-    return row[-1]
 
 
 def parse(text, rule, key):
