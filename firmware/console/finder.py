@@ -17,7 +17,12 @@ def scan(shell, words):
     bus = shell.gateway.buses[number]
     if hasattr(bus, "learned"):
         yield "%s only listens; what it has heard:" % bus.line.name
-        yield from bus.learned()
+        heard = False
+        for line in bus.learned():
+            heard = True
+            yield line
+        if not heard:
+            yield "nothing yet: does another client ask, at %d %s?" % (bus.line.baud, bus.line.serial_format)
         return
     kind = words.pop(0) if words else "known"
     if kind not in _KINDS:
@@ -124,6 +129,9 @@ def identify(shell, words):
     if not words or not words[0].isdigit() or not 1 <= int(words[0]) <= 247:
         raise verbs.Refused(verbs.VALUE, "name a unit id, 1..247: identify 5")
     unit_id = int(words[0])
+    if hasattr(shell.gateway.buses[number], "learned"):
+        name = shell.gateway.buses[number].line.name
+        raise verbs.Refused(verbs.BUSY, "%s only listens: the box never sends on it" % name)
     says = yield from ask_who(shell.gateway, number, unit_id)
     for name in sorted(says):
         yield "%-14s %s" % (name, says[name])

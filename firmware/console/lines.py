@@ -34,7 +34,7 @@ def bus(shell, words):
             yield "%-14s %3d %-6s %8d %8d %5d %7d %8d" % (
                 unit.name[:14],
                 unit.unit_id,
-                "silent" if health.quarantined else "ok",
+                "silent" if health.quarantined else "ok" if counts[REQUESTS] else "-",
                 counts[REQUESTS],
                 counts[TIMEOUTS],
                 counts[CRC_ERRORS],

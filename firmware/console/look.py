@@ -82,6 +82,9 @@ def _bus_state(lines, gateway, bus):
             unit = health.unit
             lines.append((0, "unit %s (%d): silent for %d s: type bus %s" % (unit.name, unit.unit_id, since_s, name)))
     totals = bus.evidence.totals()
+    if not totals[REQUESTS]:
+        lines.append((1, "bus %s: nothing %s yet" % (name, "heard" if hasattr(bus, "learned") else "asked")))
+        return
     bad = totals[TIMEOUTS] + totals[CRC_ERRORS]
     rank = 1 if bad * 100 > totals[REQUESTS] and not silent else 2
     lines.append(
