@@ -25,14 +25,17 @@ def main():
     import wiring
     from gateway import unload
 
-    gateway, status = wiring.start()
-    settle = wiring.settler()
-    del wiring
+    for found in wiring.start():
+        if found is None:
+            settle = wiring.settler()
+            settle()  # called from here: no function of the bundle may be under way, see ports.rp2.inplace
+            del settle
+    gateway, status = found
+    del wiring, found
     unload.starters()
+    gc.collect()
     if gateway is None:
         return undo(status)
-    settle()  # called from here: no function of the bundle may be under way, see ports.rp2.inplace
-    del settle
     gc.threshold(-1)  # from now on in pauses of the bus, see gateway.keeper
     return run(gateway)
 

@@ -14,6 +14,7 @@ from modbus.codes import COMM_LOSS_RISK, PAUSE_BOUNDS_MS, PAUSE_HOLD, READ_SPLIT
 
 SLICE_US = 2500  # most slices of the uplink are shorter
 ROOM_MS = 20
+ROOM_TURNS = 50  # of other tasks
 
 
 _SEARCH_BYTES = 36000  # a search takes 20 KB of a board's heap, 26 KB of the virtual one's
@@ -28,19 +29,20 @@ class Restart(Exception):
 class Gateway:
     """The running box.
 
-    parts: what wiring made of the board (clock, flash, net, watchdog, led, ports); plans: one per port.
+    parts: what wiring made of the board (clock, flash, net, watchdog, led, ports); planned: gateway.planning.Planned.
     """
 
-    def __init__(self, parts, plans, ot, it):
+    def __init__(self, parts, planned, it):
         from gateway import start
 
-        start.build(self, parts, plans, ot, it)
+        start.build(self, parts, planned, it)
         unload.starters()
-        if ot.get("machine"):  # only now: what stays of it would lie between what goes, and leave the heap in pieces
+        machine = planned.ot["machine"]
+        if machine:  # only now: what stays of it would lie between what goes, and leave the heap in pieces
             gc.collect()
             from gateway import machine_start
 
-            self.production = machine_start.build(self, ot["machine"], parts.watchdog.feed)
+            self.production = machine_start.build(self, machine, parts.watchdog.feed)
             unload.starters()
 
     async def run(self):
@@ -112,17 +114,27 @@ class Gateway:
         raise Restart(self._ending)
 
     async def _uplink(self, sleep_ms):
+        free_us, session, publisher = self.keeper.free_us, self.session, self.publisher
+        busy = served = False
+        turns = 0
         while True:
-            await self.room(sleep_ms)
-            busy = self.session.service()
-            if self._greeting:
-                self._greeting = False
-                await self.keeper.load(_nothing, sleep_ms)  # collects: what the groups mean is said in long pieces
-                self._greet()
-            if busy:
-                await self.room(sleep_ms)
-            busy = self.publisher.step() or busy
-            await sleep_ms(0 if busy else 10)
+            # As `room`, but a call of it would be garbage, and a sleep would leave half of a short wait unused.
+            if turns < ROOM_TURNS and free_us() < (publisher.need_us if served else SLICE_US):
+                turns += 1
+                await sleep_ms(0)
+                continue
+            turns = 0
+            served = not served
+            if served:
+                busy = session.service()
+                if self._greeting:
+                    self._greeting = False
+                    await self.keeper.tidy(sleep_ms)  # what the groups mean is said in long pieces
+                    self._greet()
+                await sleep_ms(0)
+            else:
+                busy = publisher.step() or busy
+                await sleep_ms(0 if busy else 10)
 
     async def room(self, sleep_ms):
         """Wait for the moment to begin a slice: no line needs the loop before it ends. After ROOM_MS it is anyway."""
@@ -213,7 +225,7 @@ class Gateway:
     def _store_schema(self):
         from gateway import splits
 
-        splits.store(self.plans, self._stored)
+        splits.store(self.plans, self._stored, self.schema)
         self._stored = self.schema
         if self.production:
             from gateway import machine_start
@@ -226,10 +238,6 @@ class Gateway:
         unload.starters()
         unload.forget_index()
         self._greet()
-
-
-def _nothing():
-    pass
 
 
 def _search():

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import image_files_fake
 import pytest
 
 from fieldgate import board_data, image
@@ -60,6 +61,9 @@ def build(
     """The image of a board with a configuration and few blocks for the log."""
     for half, content in (("ot.json", OT), ("it.json", it or IT)):
         (folder / half).write_text(json.dumps(content))
+    # What is tried here need not be the pinned file.
+    boards = image_files_fake.copy_boards(board_data.ROOT / "boards", folder / "boards")
+    monkeypatch.setenv("FIELDGATE_BOARDS", str(boards))
     collect = image.collect_files
 
     def with_few_blocks(board: board_data.Board, configuration: Path | None) -> dict[str, bytes]:

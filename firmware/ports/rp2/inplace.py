@@ -41,7 +41,6 @@ def _move(counts):
     base = xip.base(device)
     loader = sys.modules.get("bundle")
     if base and loader and loader.bundle:
-        loader.bundle.forget()
         path = loader.bundle.path
         with open(path, "rb") as file:
             end = int(file.read(8), 16)  # of the modules that may be resident

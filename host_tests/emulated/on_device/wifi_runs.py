@@ -31,7 +31,7 @@ def run(polls, limit_s):
     def took(name):
         figures.setdefault(name, time.ticks_diff(time.ticks_ms(), start))
 
-    gateway = app_runs.started(figures, Parts, took)
+    gateway = app_runs.started(figures, Parts, took, app_runs.PORTS + ("net",))
     bus = gateway.buses[0]
     for read in bus.plan.reads:
         read.period_ms = 1  # no plan would allow that
