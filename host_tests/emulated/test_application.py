@@ -25,7 +25,7 @@ GLOSSARY = "gateway/glossary.jsonl"
 # Issue "real boards".
 CODE_BYTES = 90 * 1024  # resident while running
 FREE_BYTES = 70 * 1024  # with 32 points
-START_MS = 2000  # to the first poll
+START_MS = 2000  # to the first poll, with 32 points
 PUBLISH_MS = 10000  # to the first batch at the broker
 SATURATED_S = 8
 POINT_BYTES = 100  # resident for each point, issue "points"
@@ -156,9 +156,9 @@ def test_heap_and_start(uf2: Path, files: dict[str, bytes], units: int, register
     assert not second.line.breaches
     assert second.figures["replies"] == second.figures["requests"] > 20
     assert second.figures["acked"] > 3 and second.figures["connects"] == 2
-    assert second.figures["first_poll_ms"] <= START_MS
     assert second.figures["first_publish_ms"] <= PUBLISH_MS
     if units == 4:
+        assert second.figures["first_poll_ms"] <= START_MS
         assert second.figures["running"] >= FREE_BYTES
         return
     few = measured().get("32 points")
