@@ -14,6 +14,9 @@ _STARTERS = (
     "flashlog.mount flashlog.pinned flashlog.watch uplink.defaults wiring "
     "ports.rp2.names ports.rp2.xip"
 )
+# Only rp2 gives machine code back: the Unix port and the esp32 (its executable memory) keep it until a soft reset, so a
+# module that has some is loaded once there.
+_MACHINE_CODE = "gateway.jsonscan"
 
 
 def unload(name):
@@ -28,7 +31,7 @@ def unload(name):
 def starters(kept=()):
     """Forget what was needed to start, without the modules `kept`."""
     for name in _STARTERS.split():
-        if name not in kept:
+        if name not in kept and (name != _MACHINE_CODE or sys.platform == "rp2"):
             unload(name)
 
 

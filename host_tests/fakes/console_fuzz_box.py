@@ -156,8 +156,10 @@ def main():
     asyncio.core.ticks = Clock.ticks_ms
     asyncio.core._io_queue = NoWait()
     gc.threshold(20480)  # as main.py has it
-    gateway, status = wiring.start(Parts)
-    del wiring
+    for found in wiring.start(Parts, ("clock", "flash")):
+        pass
+    gateway, status = found
+    del wiring, found
     unload.starters()
     gc.threshold(-1)
     if gateway is None:
