@@ -182,9 +182,7 @@ def names_in(text: str) -> Iterator[str]:
 def snippets(folder: Path) -> list[str]:
     """Pieces of device code among the strings of the host's tools: what is sent to a board's console."""
     found: list[str] = []
-    for path in sorted(folder.glob("**/*.py")):
-        if path.relative_to(folder).parts[0] == PACKED:
-            continue  # the device's own sources
+    for path in sorted(path for path in folder.glob("**/*.py") if not path.is_relative_to(folder / PACKED)):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.search(r"\bimport \w", node.value):
                 found.append(node.value)
