@@ -12,7 +12,8 @@ from flashlog.layout import LogMismatch
 from gateway import unload
 from gateway.errors import ConfigError
 
-KEPT = ("gateway.errors", "wiring")  # an error's class must stay the one that is caught here
+# An error's class must stay the one that is caught here; gateway.start is needed last.
+KEPT = ("gateway.errors", "gateway.start", "wiring")
 
 
 def part(name):
@@ -58,42 +59,62 @@ class Parts:
 
 
 def settler():
-    """What main.py calls when the start has left memory: code goes where it needs no heap, if the board can do that."""
+    """What main.py calls when `start` asks for it: code goes where it needs no heap, if the board can do that."""
     if board.PORT != "rp2":
         return gc.collect
     settle = part("inplace").settle
-    from gateway import unload
-
     unload.unload("ports.rp2.inplace")
+    unload.unload("ports.rp2.xip")
     unload.unload("flashlog.watch")
     return settle
 
 
-def load():
-    """Both halves of the configuration and the seconds of their trial; the code that checked them is gone then.
-
-    Of a box that has none: its console and twice nothing, if somebody can type there."""
-    from gateway import config, revisions
+def counting():
+    """(folder of the configuration that counts, seconds of its trial, None); where there is none and somebody can type,
+    the third is his console."""
+    from gateway import revisions
 
     folder, trial_s, line = revisions.start()
     if line:
         print(line)
-    if revisions.blank(folder):
-        console = part("console").open_console()
-        if console:
-            return console, None, 0
-    halves = config.load(folder, len(board.RS485))
+    console = part("console").open_console() if revisions.blank(folder) else None
     unload.starters(KEPT)
-    return halves + (trial_s,)
+    return folder, trial_s, console
 
 
-def make_plans(ot):
-    """One poll plan per bus; the code that makes them is gone then. Raises ConfigError."""
-    from gateway import planning
+def load_lasting(ports):
+    """Load what a box keeps in memory, but for what few have. ports: modules of the board."""
+    for name in ports:
+        part(name)
+    link = {"wifi": "ports.wifi", "wiznet5k": "ports.wired"}.get(board.NET["kind"])
+    if link and "net" in ports:
+        __import__(link)
+    import modbus.bus  # noqa: F401
+    import uplink.codec  # noqa: F401
+    import uplink.envelope  # noqa: F401
+    from gateway import start  # noqa: F401  (and with it all the rest)
 
-    plans = planning.make_plans(ot)
-    unload.starters(KEPT + ("gateway.schema_store", "gateway.virtual"))  # gateway.start asks for these at once
-    return plans
+    if board.LED["pin"] is not None:
+        import gateway.lamp  # noqa: F401
+    unload.starters(KEPT)
+
+
+def load(folder):
+    """(gateway.planning.Planned of the OT half, the IT half); the code that made them is gone then. Raises
+    ConfigError."""
+    from gateway import config, planning
+
+    mistakes = []
+    it = config.it_half(folder, mistakes)
+    errors = []
+    planned = planning.read(folder, len(board.RS485), it, errors)
+    if errors or mistakes:
+        raise ConfigError(errors + mistakes)
+    if it["publish"]["payload"] != "columns":
+        unload.unload("uplink.envelope")
+        unload.unload("uplink.columns")
+    unload.starters(KEPT)
+    return planned, it
 
 
 def blank_box(console):
@@ -113,38 +134,51 @@ def blank_box(console):
     )
 
 
-def start(make_parts=Parts):
-    """(gateway, 0), or (None, exit status): 2 configuration, 3 hardware, 4 flash log; printed lines say what to do."""
+PORTS = ("clock", "uart_rs485", "watchdog", "console", "net", "storage")
+
+
+def start(make_parts=Parts, ports=PORTS):
+    """A generator: yields None where the code that stays is loaded and what `settler` gives is to be called, at last
+    (gateway, 0), or (None, exit status): 2 configuration, 3 hardware, 4 flash log; printed lines say what to do."""
     chip = part("chip")
     print("box %s, started by %s" % (chip.chip_id(), chip.reset_cause()))  # `fieldgate flash` waits for this line
     try:
-        ot, it, trial_s = load()
-        if it is None:
-            return blank_box(ot), 0
-        plans = make_plans(ot)
-        parts = make_parts(ot, it)
+        folder, trial_s, console = counting()
+        if console:
+            blank = blank_box(console)
+            yield None
+            yield blank, 0
+            return
+        load_lasting(ports)
+        yield None  # before the configuration: its memory is in one piece then, and there is more of it
+        planned, it = load(folder)
+        parts = make_parts(planned.ot, it)
         unload.unload("ports.%s.storage" % board.PORT)
+        known = set(sys.modules)
         from gateway.app import Gateway
 
-        gateway = Gateway(parts, plans, ot, it)
+        gateway = Gateway(parts, planned, it)
         if trial_s < 0:  # the first configuration: it works so far, and there is none to go back to
             from gateway import revisions
 
             revisions.confirm()
             trial_s = 0
         gateway.trial_s = trial_s
+        if any([name not in known for name in sys.modules]):  # what few boxes have was loaded besides
+            yield None
+        unload.forget_index()
     except ConfigError as error:
         print(error)
-        return None, 2
+        yield None, 2
     except MemoryError:
         print("this configuration does not fit into the board's memory: fewer points or features, or a larger board")
-        return None, 2
+        yield None, 2
     except LogMismatch as error:
         print(
             "flash log: %s; nothing was changed. To begin a new log save this one, then remove it (virtual board: the "
             "flash file; pinned blocks: the folder log)" % error
         )
-        return None, 4
+        yield None, 4
     except (OSError, ValueError) as error:
         text = error.args[-1]  # the ports put it last, behind the error number
         print(
@@ -152,5 +186,6 @@ def start(make_parts=Parts):
             if isinstance(text, str)
             else "flash or file system failed (errno %s): check its space and health" % text
         )
-        return None, 3
-    return gateway, 0
+        yield None, 3
+    else:
+        yield gateway, 0

@@ -127,8 +127,9 @@ def _check(shell, words):
     from console import checker
 
     errors, costs = [], []
-    log = shell.gateway.log
-    yield from checker.check(shell.gateway.rs485, errors, costs, log.sectors if log else 0)
+    gateway = shell.gateway
+    sectors = gateway.log.sectors if gateway.log else 0
+    yield from checker.check(gateway.rs485, errors, costs, sectors, gateway.plans)
     yield json.dumps({"errors": errors, "costs": costs})
     if errors:
         raise Refused(verbs.CHECK, "%d mistakes" % len(errors))

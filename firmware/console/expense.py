@@ -10,8 +10,14 @@ _TELEMETRY_BYTES = 3328
 _SPARKPLUG_VALUE_BYTES = 18  # measured: 144 for 8 values
 _LATEST_VALUE_BYTES = 24
 _TLS_HEAP = 27000  # while connected, measured
-_SPARE_BYTES = 16384
 _CHECK_BYTES = 16384  # of what is loaded now for the check itself
+# On a board, measured (host_tests/emulated/README.md).
+_SPARE_BYTES = 16384
+_UNIT_BYTES = 380
+_READ_BYTES = 300
+_POINT_BYTES = 7
+# Heap of boards that have more than a Pico W (boards/README.md).
+_BOARDS = (("W5500_EVB_PICO", 235520), ("RPI_PICO2_W", 409600), ("ESP32_GENERIC_S3 with PSRAM", 2097152))
 _HEAP_PER_BYTE = 3  # halves: 1.5 bytes of heap for a byte of .mpy
 # What is loaded only where it is configured.
 _FEATURES = (
@@ -51,28 +57,51 @@ def _mb(count):
 
 
 def memory(it, listens):
-    """Lines about the heap: each feature that is on, and what of it is not loaded now."""
-    wanted = _wanted(it, listens)
-    parts, missing, seen = [], 0, {}
-    for name, modules in _FEATURES:
-        if name not in wanted:
-            continue
-        size = 0
-        for module in modules.split():
-            bytes_of = _heap_bytes(module)
-            size += bytes_of
-            if module not in sys.modules and module not in seen:
-                missing += bytes_of
-            seen[module] = True
-        if name == "TLS":
-            size += _TLS_HEAP
-            missing += 0 if "uplink.tls_link" in sys.modules else _TLS_HEAP
-        parts.append("%s %d KB" % (name, (size + 1023) // 1024))
-    free = gc.mem_free() if hasattr(gc, "mem_free") else 0
-    lines = ["memory: %s; %d KB are free now" % (", ".join(parts), free // 1024)]
-    if missing and missing + _SPARE_BYTES > free + _CHECK_BYTES:
-        lines.append("!  memory: it needs %d KB more, which may not fit: fewer features" % (missing // 1024 + 1))
-    return lines
+    """A line about the heap: each feature that is on, and what is free."""
+    parts = []
+    for name in _wanted(it, listens):
+        parts.append("%s %d KB" % (name, (_feature(name, {}, True) + 1023) // 1024))
+    return "memory: %s; %d KB are free now" % (", ".join(parts), _free() // 1024)
+
+
+def too_much(it, listens, counts, plans):
+    """The line that says what is missing, None where it fits. counts: units, reads and points; plans: those in use. Ask
+    after a collection."""
+    need = _heap_of(*counts) + _SPARE_BYTES - _CHECK_BYTES - _free()
+    for plan in plans:
+        need -= _heap_of(len(plan.units), len(plan.reads), sum([len(read.sections) // 3 for read in plan.reads]))
+    seen = {}
+    for name in _wanted(it, listens):
+        need += _feature(name, seen, False)
+    if need <= 0:
+        return None
+    has = _free() + gc.mem_alloc()
+    larger = ["%s (%d KB)" % (name, heap // 1024) for name, heap in _BOARDS if heap >= has + need]
+    line = "memory: found %d units, %d reads, %d points, which need %d KB more than it has: fewer of them or features"
+    line %= tuple(counts) + (need // 1024 + 1,)
+    return line + (", or a board with more, as " + ", ".join(larger) if larger else "")
+
+
+def _heap_of(units, reads, points):
+    return units * _UNIT_BYTES + reads * _READ_BYTES + points * _POINT_BYTES
+
+
+def _free():
+    return gc.mem_free() if hasattr(gc, "mem_free") else 0
+
+
+def _feature(name, seen, loaded):
+    """Heap for a feature: of modules that were not `seen` and, unless those count as well, are not `loaded`."""
+    size = 0
+    for feature, modules in _FEATURES:
+        if feature == name:
+            for module in modules.split():
+                if module not in seen and (loaded or module not in sys.modules):
+                    size += _heap_bytes(module)
+                seen[module] = True
+    if name == "TLS" and (loaded or "uplink.tls_link" not in sys.modules):
+        size += _TLS_HEAP
+    return size
 
 
 def _wanted(it, listens):

@@ -5,142 +5,21 @@ file is scanned, and a change copies it around the new value. Paths are lists: a
 list the item whose "name" it is; an int is a place in a list.
 """
 
+from gateway.jsonscan import Place, Scanner, items  # noqa: F401  (verbs take all of it from here)
+
 _BLOCK = 128
-_SPACE = b" \t\r\n"
 MAX_DEPTH = 8
 
 
 class NotFound(Exception):
-    """No such place; `depth` items of the path exist, `end` is where their container closes, `empty` if it has none."""
+    """No such place; `depth` items of the path exist, `end` is where their container closes, `count` are in it."""
 
-    def __init__(self, depth, end, empty, kind):
+    def __init__(self, depth, end, count, kind):
         super().__init__(depth)
         self.depth = depth
         self.end = end
-        self.empty = empty
+        self.count = count
         self.kind = kind  # ord of the container's bracket, 0 for a plain value
-
-
-class Place:
-    """A value in the file: its text is [start, end), with key [item, end); commas beside it or -1."""
-
-    def __init__(self, item, start, end, left, right):
-        self.item = item
-        self.start = start
-        self.end = end
-        self.left = left
-        self.right = right
-
-
-class Scanner:
-    """Reads a file (binary, seekable) byte by byte."""
-
-    def __init__(self, file):
-        self._file = file
-        self._buf = bytearray(_BLOCK)
-        self._view = memoryview(self._buf)
-        self.seek(0)
-
-    def seek(self, at):
-        self._file.seek(at)
-        self._base = at
-        self._at = self._end = 0
-
-    def tell(self):
-        return self._base + self._at
-
-    def peek(self):
-        """The next byte, -1 at the end."""
-        if self._at == self._end:
-            self._base += self._end
-            self._end = self._file.readinto(self._buf)
-            self._at = 0
-            if not self._end:
-                return -1
-        return self._buf[self._at]
-
-    def next(self):
-        byte = self.peek()
-        if byte < 0:
-            raise ValueError("the file ends too early")
-        self._at += 1
-        return byte
-
-    def token(self):
-        """Skip white space; the byte there, not taken."""
-        while self.peek() >= 0 and self.peek() in _SPACE:
-            self._at += 1
-        return self.peek()
-
-    def take(self, byte):
-        if self.token() != byte:
-            raise ValueError("byte %d: found %r" % (self.tell(), self.peek()))
-        self._at += 1
-
-    def string(self):
-        """A string's text between the quotes, escapes as they stand."""
-        self.take(34)
-        text = bytearray()
-        while True:
-            byte = self.next()
-            if byte == 34:
-                return str(text, "utf-8")
-            text.append(byte)
-            if byte == 92:
-                text.append(self.next())
-
-    def skip(self):
-        """Pass over one value."""
-        byte = self.token()
-        if byte == 34:
-            self.string()
-        elif byte >= 0 and byte in b"{[":
-            depth = 0
-            while True:
-                byte = self.token()
-                if byte == 34:
-                    self.string()
-                    continue
-                byte = self.next()
-                if byte in b"{[":
-                    depth += 1
-                elif byte in b"}]":
-                    depth -= 1
-                    if not depth:
-                        return
-        else:
-            while self.peek() >= 0 and self.peek() not in b",]} \t\r\n":
-                self._at += 1
-
-
-def items(scan):
-    """Of the container at the scanner: (key or number, Place without end) for each item; the caller may move within.
-
-    After the last one the scanner stands at the closing bracket.
-    """
-    scan.token()
-    opening = scan.next()
-    closing = opening + 2  # { } and [ ] are 2 apart
-    number = 0
-    left = -1
-    while scan.token() != closing:
-        if scan.peek() < 0:
-            raise ValueError("the file ends too early")
-        item = scan.tell()
-        key = number
-        if opening == 123:
-            key = scan.string()
-            scan.take(58)
-        scan.token()
-        place = Place(item, scan.tell(), -1, left, -1)
-        yield key, place
-        scan.seek(place.start)
-        scan.skip()
-        place.end = scan.tell()
-        number += 1
-        if scan.token() == 44:
-            left = scan.tell()
-            scan.next()
 
 
 def name_of(scan, place):
@@ -163,7 +42,7 @@ def find(scan, path):
         scan.seek(place.start)
         opening = scan.token()
         if opening < 0 or opening not in b"{[":
-            raise NotFound(depth, -1, False, 0)
+            raise NotFound(depth, -1, 0, 0)
         count = 0
         for key, inner in items(scan):
             count += 1
@@ -171,7 +50,7 @@ def find(scan, path):
                 place = inner
                 break
         else:
-            raise NotFound(depth, scan.tell(), not count, opening)
+            raise NotFound(depth, scan.tell(), count, opening)
     scan.seek(place.start)
     scan.skip()
     place.end = scan.tell()
@@ -198,11 +77,7 @@ def leaves(scan, place, label="", depth=0):
 
 def text_of(scan, start, end):
     """The file's text from start to end."""
-    scan.seek(start)
-    text = bytearray(end - start)
-    for i in range(end - start):
-        text[i] = scan.next()
-    return str(text, "utf-8")
+    return str(scan.bytes(start, end), "utf-8")
 
 
 def splice(file, out, start, end, text):

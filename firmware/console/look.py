@@ -1,5 +1,6 @@
 """Verbs that look: status, log, about. Every answer fits a screen, and a fault comes with the next step."""
 
+from console import verbs
 from flashlog.layout import outlook
 from gateway import revisions, telemetry
 from gateway import schema as schemas
@@ -33,7 +34,7 @@ def states(gateway):
     else:
         text = session.last_error or "no connection yet"
         lines.append((0, "%s: type mqtt" % (text if text[:7] == "broker " else "broker: " + text)))
-    link = gateway.link
+    link = gateway.net.link
     up = gateway.net.up()
     text = link.text() if link else "the host's"
     lines.append((2, "network: up, %s" % text) if up else (0, "network: down, %s: type net" % text))
@@ -81,6 +82,9 @@ def _bus_state(lines, gateway, bus):
             unit = health.unit
             lines.append((0, "unit %s (%d): silent for %d s: type bus %s" % (unit.name, unit.unit_id, since_s, name)))
     totals = bus.evidence.totals()
+    if not totals[REQUESTS]:
+        lines.append((1, "bus %s: nothing %s yet" % (name, "heard" if hasattr(bus, "learned") else "asked")))
+        return
     bad = totals[TIMEOUTS] + totals[CRC_ERRORS]
     rank = 1 if bad * 100 > totals[REQUESTS] and not silent else 2
     lines.append(
@@ -119,7 +123,7 @@ def log(shell, words):
         stats.erases,
     )
     if gateway.recorder.flash_units:
-        yield outlook(log.sectors, max(1, gateway.recorder.flash_units * 16 * 86400 // seconds))
+        yield from verbs.wrapped(outlook(log.sectors, max(1, gateway.recorder.flash_units * 16 * 86400 // seconds)))
 
 
 def about(shell, words):
@@ -136,6 +140,11 @@ def about(shell, words):
         "%d" % now.current if now.current else "as delivered",
         " on trial" if revisions.on_trial() else "",
     )
+
+
+def second_text(second):
+    """As `utc_text`, of what audit_chain.when gives."""
+    return utc_text(int(second) * 1000) if second.isdigit() else "without a time"
 
 
 def utc_text(utc_ms):

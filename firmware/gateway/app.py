@@ -29,19 +29,20 @@ class Restart(Exception):
 class Gateway:
     """The running box.
 
-    parts: what wiring made of the board (clock, flash, net, watchdog, led, ports); plans: one per port.
+    parts: what wiring made of the board (clock, flash, net, watchdog, led, ports); planned: gateway.planning.Planned.
     """
 
-    def __init__(self, parts, plans, ot, it):
+    def __init__(self, parts, planned, it):
         from gateway import start
 
-        start.build(self, parts, plans, ot, it)
+        start.build(self, parts, planned, it)
         unload.starters()
-        if ot.get("machine"):  # only now: what stays of it would lie between what goes, and leave the heap in pieces
+        machine = planned.ot["machine"]
+        if machine:  # only now: what stays of it would lie between what goes, and leave the heap in pieces
             gc.collect()
             from gateway import machine_start
 
-            self.production = machine_start.build(self, ot["machine"], parts.watchdog.feed)
+            self.production = machine_start.build(self, machine, parts.watchdog.feed)
             unload.starters()
 
     async def run(self):
@@ -57,6 +58,8 @@ class Gateway:
                 self.log.depth(),
             )
         )
+        if self.tls:
+            self.tls.keep_room()  # the heap is as whole as it ever will be
         self.recorder.mark_time()
         self.recorder.event(words.BOOT, self.boot)
         sleep_ms = asyncio.sleep_ms
@@ -223,7 +226,7 @@ class Gateway:
     def _store_schema(self):
         from gateway import splits
 
-        splits.store(self.plans, self._stored)
+        splits.store(self.plans, self._stored, self.schema)
         self._stored = self.schema
         if self.production:
             from gateway import machine_start

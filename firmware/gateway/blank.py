@@ -65,7 +65,7 @@ class Blank:
         self.make_net = make_net
         self.chip = chip
         self.keeper = self
-        self.log = self.session = self.timekeeper = self.net = None
+        self.log = self.session = self.timekeeper = self.net = self.plans = None
         self.tap = None
         self._ending = None  # how the run is to end
 

@@ -1,140 +1,108 @@
-"""Loads the two halves of the configuration, ot.json and it.json, and checks them whole.
+"""The two halves of the configuration: opens their files, reads it.json whole, and checks what no single key shows.
 
-`load(...)` returns (ot, it) with all defaults filled in and the first 8 hex digits of each
-file's SHA-256 under "hash", or raises `ConfigError` whose `lines` hold one line per mistake:
-file, key path, what was found, what is allowed. Nothing is applied in part.
+ot.json is read unit by unit (gateway.ot). Mistakes are one line each: file, key path, what was found, what is allowed.
+Nothing is applied in part. What was checked has all defaults; its "hash" is the first 8 hex digits of the file's
+SHA-256.
 """
 
-import json
 import os
 from binascii import hexlify
 from hashlib import sha256
 
-from gateway import rules
-from gateway.errors import ConfigError
+from gateway import jsonscan, rules
 from modbus.widths import words_of
 
 OT_FILE = "ot.json"
 IT_FILE = "it.json"
 MAX_FILE_BYTES = 65536
+USUAL_KEYS = 10  # of a point; one with more has something that few points have
 _MEANING = ("bit", "bits", "scale_from", "scale_as", "na", "low", "high", "names")  # keys that few points have
 
 
-def load(folder, ports):
-    """Read both halves from `folder` ("" is the current one).
-
-    ports: number of RS-485 ports that the board has. Raises ConfigError.
-    """
-    errors = []
-    ot = half(folder, OT_FILE, ports, errors)
-    it = half(folder, IT_FILE, ports, errors)
-    if errors:
-        raise ConfigError(errors)
-    return ot, it
-
-
-def half(folder, name, ports, errors):
-    """One half, checked for itself; mistakes go to `errors` as lines, then what is returned is of no use."""
-    before = len(errors)
-    tree = _read(folder, name, rules.OT if name == OT_FILE else rules.IT, errors)
-    if len(errors) == before:
-        errors += [name + ": " + line for line in (check_ot(tree, ports) if name == OT_FILE else check_it(tree))]
-    return tree
-
-
-def _read(folder, name, rule, errors):
+def opened(folder, name, errors):
+    """The file of a half in `folder` ("" is the current one), to be closed by the caller; None where `errors` says
+    why."""
     path = folder + "/" + name if folder else name
     try:
-        # read(n) takes n bytes of memory at once, however short the file is
-        size_bytes = os.stat(path)[6]
-        with open(path, "rb") as file:
-            text = file.read(min(size_bytes, MAX_FILE_BYTES) + 1)
+        if os.stat(path)[6] > MAX_FILE_BYTES:
+            errors.append("%s: longer than %d bytes" % (name, MAX_FILE_BYTES))
+            return None
+        return open(path, "rb")
     except OSError:
         errors.append("%s: no such file; it holds one half of the configuration" % name)
         return None
-    if len(text) > MAX_FILE_BYTES:
-        errors.append("%s: longer than %d bytes" % (name, MAX_FILE_BYTES))
+
+
+def hash_of(file):
+    """Of an open half, from its begin."""
+    digest = sha256()
+    buf = bytearray(256)
+    view = memoryview(buf)
+    file.seek(0)
+    size = file.readinto(buf)
+    while size:
+        digest.update(view[:size])
+        size = file.readinto(buf)
+    return str(hexlify(digest.digest()[:4]), "ascii")
+
+
+def it_half(folder, errors):
+    """The IT half; None where `errors` says what is wrong."""
+    file = opened(folder, IT_FILE, errors)
+    if file is None:
         return None
-    try:
-        tree = parsed(text)
-    except ValueError:
-        errors.append("%s: line %d: not valid JSON" % (name, _line_of_syntax_error(path)))
-        return None
-    lines = []
-    tree = rules.check(tree, rule, "", lines)
-    errors.extend("%s: %s" % (name, line) for line in lines)
-    tree["hash"] = str(hexlify(sha256(text).digest()[:4]), "ascii")
+    with file:
+        scan = jsonscan.Scanner(file)
+        try:
+            tree = scan.value(0)
+            scan.end()
+        except jsonscan.NotJson:
+            errors.append("%s: line %d: not valid JSON" % (IT_FILE, scan.line()))
+            return None
+        lines = []
+        tree = rules.check(tree, rules.IT, "", lines)
+        lines = lines or check_it(tree)
+        if lines:
+            errors += ["%s: %s" % (IT_FILE, line) for line in lines]
+            return None
+        tree["hash"] = hash_of(file)
     return tree
 
 
-def parsed(text):
-    """The JSON tree. Raises ValueError."""
-    try:
-        return json.loads(text)
-    except TypeError:  # MicroPython's reader takes any value as a key, until it is a list
-        raise ValueError
-
-
-def _line_of_syntax_error(path):
-    # MicroPython's parser reads byte by byte and does not say where it stopped; the file position does.
-    with open(path, "rb") as file:
-        try:
-            json.load(file)
-        except (ValueError, TypeError) as error:
-            line = getattr(error, "lineno", 0)
-            if line:
-                return line
-        end = file.tell()
-        file.seek(0)
-        return file.read(end).count(b"\n") + 1
-
-
-def check_ot(ot, ports):
-    """What no single key shows: duplicates, types that do not fit their function code, ranges."""
-    errors = []
+def check_unit(errors, path, unit, mode):
+    """What no single key of an OT half's unit shows. mode: of its bus."""
+    points = unit["points"]
+    if mode == "poll" and unit["comm_loss_ms"]:
+        shortest = min([point["period_ms"] for point in points])
+        if unit["comm_loss_ms"] <= shortest:
+            line = "%s.comm_loss_ms: found %d, allowed more than its shortest period_ms, %d, or 0"
+            errors.append(line % (path, unit["comm_loss_ms"], shortest))
     seen = {}
-    _no_repeat(errors, seen, ot["buses"], "buses", "name")
-    _no_repeat(errors, {}, ot["buses"], "buses", "port")
-    for b, bus in enumerate(ot["buses"]):
-        path = "buses[%d]" % b
-        if bus["port"] >= ports:
-            errors.append("%s.port: found %d, allowed 0..%d on this board" % (path, bus["port"], ports - 1))
-        _no_repeat(errors, {}, bus["units"], path + ".units", "unit_id")
-        _no_repeat(errors, seen, bus["units"], path + ".units", "name")
-        for u, unit in enumerate(bus["units"]):
-            shortest = min([point["period_ms"] for point in unit["points"]] or [0])
-            if bus["mode"] == "poll" and 0 < unit["comm_loss_ms"] <= shortest:
-                line = "%s.units[%d].comm_loss_ms: found %d, allowed more than its shortest period_ms, %d, or 0"
-                errors.append(line % (path, u, unit["comm_loss_ms"], shortest))
-            unit_path = "%s.units[%d].points" % (path, u)
-            _no_repeat(errors, {}, unit["points"], unit_path, "name")
-            for p, point in enumerate(unit["points"]):
-                _check_point(errors, "%s[%d]" % (unit_path, p), point, unit)
-                if any([key in point for key in _MEANING]):
-                    from gateway import config_points  # only where it is configured
-
-                    config_points.check(errors, "%s[%d]" % (unit_path, p), point, unit)
-    if not errors and (ot.get("derived") or ot.get("aggregates") or ot.get("alarms") or ot.get("anomaly")):
-        from gateway import edge_points, edge_rules
-
-        errors = edge_rules.check(ot, edge_points.note_all(ot))
-    if not errors and ot.get("machine"):
-        from gateway import machine_rules
-
-        errors = machine_rules.check(ot["machine"], machine_rules.note_all(ot))
-    return errors
+    lines = []
+    for p, point in enumerate(points):
+        name = point["name"]
+        if name in seen:
+            line = "%s.points[%d].name: found %s, allowed a value not used before (%s.points[%d].name)"
+            errors.append(line % (path, p, rules.shown(name), path, seen[name]))
+        seen[name] = p
+        _check_point(lines, "", point, unit)
+        if len(point) > USUAL_KEYS:
+            _check_more(lines, "", point, unit)
+        if lines:
+            errors += ["%s.points[%d]%s" % (path, p, line) for line in lines]
+            lines = []
 
 
-def _no_repeat(errors, seen, items, path, key):
-    for i, item in enumerate(items):
-        where = "%s[%d].%s" % (path, i, key)
-        value = item[key]
-        if value in seen:
-            errors.append(
-                "%s: found %s, allowed a value not used before (%s)" % (where, rules.shown(value), seen[value])
-            )
-        else:
-            seen[value] = where
+def _check_more(errors, path, point, unit):
+    # What few points have.
+    if any([key in point for key in _MEANING]):
+        from gateway import config_points  # only where it is configured
+
+        config_points.check(errors, path, point, unit)
+    if "deadband" in point or "deadband_percent" in point or "heartbeat_s" in point:
+        from gateway import silence
+
+        silence.check(errors, path, point)
 
 
 def _check_point(errors, path, point, unit):
@@ -165,10 +133,6 @@ def _check_point(errors, path, point, unit):
         errors.append("%s.scale: found 0, allowed any other number" % path)
     if point["type"][:6] == "string" and (point["scale"] != 1 or point["offset"]):
         errors.append("%s.scale: found scale or offset of a %s, allowed none" % (path, point["type"]))
-    if "deadband" in point or "deadband_percent" in point or "heartbeat_s" in point:
-        from gateway import silence
-
-        silence.check(errors, path, point)
 
 
 def check_it(it):

@@ -1,7 +1,7 @@
 """The virtual groups of derived points and aggregates: in the schema, and filled while running. For the start only."""
 
 from edge.words import na_of, registers_of
-from gateway.edge_points import DERIVED, WINDOWS, note_all, note_derived, type_of
+from gateway.edge_points import DERIVED, WINDOWS, note_derived, type_of
 from gateway.virtual import point
 
 
@@ -22,31 +22,17 @@ def aggregates(ot):
 
 
 def groups(ot):
-    """[(unit name, period_ms, points)] for gateway.virtual."""
+    """[(unit name, period_ms, points)] for gateway.virtual, of the head that gateway.ot makes."""
     made = []
     periods = derived(ot)
     for period_ms in sorted(periods):
         made.append((DERIVED, period_ms, _derived_points(periods[period_ms])))
     windows = aggregates(ot)
-    about = note_all(ot) if windows else {}
+    about = ot["about"]
     note_derived(about, ot)
-    units = units_of(ot) if windows else {}
     for window_s in sorted(windows):
-        made.append((WINDOWS, window_s * 1000, _aggregate_points(windows[window_s], about, units)))
+        made.append((WINDOWS, window_s * 1000, _aggregate_points(windows[window_s], about)))
     return made
-
-
-def units_of(ot):
-    """{"unit.point": unit of measure} of the points that aggregates are of."""
-    wanted = [entry["point"] for entry in ot["aggregates"]]
-    found = {DERIVED + "." + entry["name"]: entry["unit"] for entry in ot.get("derived", ())}
-    for bus in ot["buses"]:
-        for unit in bus["units"]:
-            for entry in unit["points"]:
-                name = "%s.%s" % (unit["name"], entry["name"])
-                if name in wanted:
-                    found[name] = entry["unit"]
-    return found
 
 
 def _computed(name, address, type_name, unit, scale=1, offset=0):
@@ -69,12 +55,11 @@ def _derived_points(entries):
     return points
 
 
-def _aggregate_points(entries, about, units):
+def _aggregate_points(entries, about):
     points = []
     address = 0
     for entry in entries:
-        _, scale, offset, _ = about[entry["point"]]
-        unit = units.get(entry["point"], "")
+        _, scale, offset, _, unit = about[entry["point"]]
         for what in entry["of"]:
             type_name = type_of(about[entry["point"]], what)
             scaling = (scale, offset)

@@ -24,18 +24,8 @@ def note(points, unit, text):
         name = "%s.%s" % (unit["name"], point["name"])
         if name in text:
             type_name = "number with a scale from a register" if "scale_from" in point else point["type"]
-            points[name] = (type_name, point["scale"], point["offset"], "bit" in point or "bits" in point)
-
-
-def note_all(ot):
-    """`note` of the whole configuration."""
-    points = {}
-    text = mentioned(ot)
-    for bus in ot["buses"]:
-        for unit in bus["units"]:
-            note(points, unit, text)
-    note_machine(points, ot, text)
-    return points
+            is_field = "bit" in point or "bits" in point
+            points[name] = (type_name, point["scale"], point["offset"], is_field, point["unit"])
 
 
 def note_machine(points, ot, text):
@@ -51,12 +41,12 @@ def note_machine(points, ot, text):
 def note_derived(points, ot):
     """The same for the derived points."""
     for entry in ot.get("derived", ()):
-        points["%s.%s" % (DERIVED, entry["name"])] = (entry["type"], 1, 0, False)
+        points["%s.%s" % (DERIVED, entry["name"])] = (entry["type"], 1, 0, False, entry["unit"])
 
 
 def type_of(about, what):
     """The type of an aggregate's point. about: from `note`."""
-    type_name, _, _, is_field = about
+    type_name, is_field = about[0], about[3]
     if what in ("mean", "std", "rate"):
         return "float32"
     if what in ("count", "covered_s", "increase"):

@@ -5,7 +5,7 @@ down, so the console can go through a configuration unit by unit.
 """
 
 from edge.expression import ExpressionError, parse
-from gateway.edge_points import DERIVED, WINDOWS
+from gateway.edge_points import DERIVED
 from gateway.rules import ABSENT, REQUIRED, shown
 
 SEVERITIES = ("info", "warning", "critical")
@@ -84,10 +84,6 @@ def check(ot, points):
     errors = []
     for key in TABLES:
         _no_repeat(errors, ot.get(key, ()), key)
-    for bus in ot.get("buses", ()):
-        for unit in bus["units"]:
-            if unit["name"] in (DERIVED, WINDOWS):
-                errors.append('units: found the name "%s", allowed others: it is the box\'s own' % unit["name"])
     for i, entry in enumerate(ot.get("derived", ())):
         _check_derived(errors, "derived[%d]" % i, entry, points)
     for i, entry in enumerate(ot.get("aggregates", ())):
@@ -159,7 +155,7 @@ def _check_derived(errors, path, entry, points):
         from gateway import silence
 
         silence.check(errors, path, entry)
-    points["%s.%s" % (DERIVED, entry["name"])] = (entry["type"], 1, 0, False)
+    points["%s.%s" % (DERIVED, entry["name"])] = (entry["type"], 1, 0, False, entry["unit"])
 
 
 def _check_aggregate(errors, path, entry, points):

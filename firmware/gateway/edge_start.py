@@ -21,7 +21,7 @@ def make(gateway, ot):
     before = gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
     inputs = Inputs([])
     edge = Edge(gateway, inputs)
-    about = edge_points.note_all(ot)
+    about = ot["about"]
     if ot.get("derived") or ot.get("aggregates"):
         from gateway import virtual
 
@@ -52,11 +52,11 @@ def _derived(edge, gateway, ot, about, numbers):
         known = about.get(name)
         return known and (edge.inputs.index_of(name), known[1], known[2])
 
+    edge_points.note_derived(about, ot)
     items = {period_ms: [] for period_ms in periods}
     for entry in ot["derived"]:  # in this order: one may be made of those before it
         name = "%s.%s" % (edge_points.DERIVED, entry["name"])
         expression = parse(entry["expression"], resolve)
-        about[name] = (entry["type"], 1, 0, False)
         points = numbers[edge_points.DERIVED, entry["period_ms"]].points
         (address,) = [point["address"] for point in points if point["name"] == entry["name"]]
         items[entry["period_ms"]] += [expression, edge.inputs.index_of(name), entry["type"], 2 * address]
@@ -125,7 +125,7 @@ def _alarms(edge, gateway, ot, about):
     if ot.get("anomaly"):
         from edge.anomaly import Watch  # only where it is configured
     for entry in ot.get("anomaly", ()):
-        _, scale, _, _ = about[entry["point"]]
+        scale = about[entry["point"]][1]
         index = edge.inputs.index_of(entry["point"])
         state = edge.inputs.index_of(entry["state"]) if "state" in entry else -1
         least = limits.quotient(*limits.divided(limits.fraction(entry["least_spread"]), limits.fraction(scale)))
@@ -146,7 +146,7 @@ def _limits(kind, entry, about):
     """(kind, limit, clear) in raw numbers."""
     from edge.alarms import HIGH, LOW, RATE, STALE
 
-    type_name, scale, offset, is_field = about
+    type_name, scale, offset, is_field, _ = about
     shape = kind_of({"type": "uint16" if is_field else type_name})
     limit, hysteresis = entry["limit"], limits.fraction(entry["hysteresis"])
     if kind == STALE:

@@ -81,16 +81,6 @@ def note_derived(points, ot):
     note(points, unit, ot["machine"])
 
 
-def note_all(ot):
-    """Both, of the whole configuration."""
-    points = {}
-    note_derived(points, ot)
-    for bus in ot["buses"]:
-        for unit in bus["units"]:
-            note(points, unit, ot["machine"])
-    return points
-
-
 def check(settings, points):
     """Mistakes of the section as lines, for a configuration that is sound otherwise. points: from `note`."""
     errors = []

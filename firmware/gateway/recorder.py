@@ -40,9 +40,9 @@ class Recorder:
         self._reset(self._open)
         self._reset(self._full)
 
-    def know(self, read):
-        """Tell, before its first sample, which registers of `read` (modbus.plan.Read, with points) belong together."""
-        self._plans[read.group] = plan_of(read.need - 5, _wide_values(read))
+    def know(self, plans):
+        """Tell, before their first sample, which registers of groups belong together: {group: columns_of(read)}."""
+        self._plans.update(plans)
 
     def sample(self, group, quality, ticks_ms, data, nbytes):
         """One poll's outcome: data[0:nbytes] as on the wire. Returns whether there was room for it. Allocates nothing
@@ -156,11 +156,11 @@ class Recorder:
         block.reset(self._boot, self._schema, self._uptime.era, self._uptime.ticks)
 
 
-def _wide_values(read):
-    """The 32-bit values of a read, as flashlog.columns.plan_of takes them; there are none in coils."""
+def columns_of(read):
+    """How the data of a modbus.plan.Read with points are cut into values; there are no 32-bit ones in coils."""
     values = []
     for point in read.points:
         if point["type"].endswith("32"):  # what is stored so loses nothing, whatever it is
             at = 2 * (point["address"] - read.address)
             values.append((at, ORDERS[point["order"]], point["type"] == "float32"))
-    return values
+    return plan_of(read.need - 5, values)

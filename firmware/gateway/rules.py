@@ -15,6 +15,7 @@ A rule is a tuple; its first item names the kind:
 REQUIRED = object()
 ABSENT = object()  # as a default: a key that is not given stays away
 
+_INNER = ("map", "list", "or_null", "lazy")  # kinds with more inside
 _NAME_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 
 # Beside stringN, N bytes.
@@ -22,7 +23,7 @@ _TYPES = (
     "bool", "uint16", "int16", "uint32", "int32", "float32", "uint64", "int64", "float64", "bcd16", "bcd32",
 )  # fmt: skip
 
-_POINT = (
+POINT = (
     "map",
     {
         "name": (("name", 32), REQUIRED),
@@ -58,7 +59,7 @@ _HOLE = (
     },
 )
 
-_UNIT = (
+UNIT = (
     "map",
     {
         "name": (("name", 32), REQUIRED),
@@ -71,11 +72,11 @@ _UNIT = (
         "functions": (("list", ("int", 1, 4), 1, 4), (1, 2, 3, 4)),  # function codes that the unit knows
         "holes": (("list", _HOLE, 0, 32), ()),  # addresses that no read may touch, points between them or not
         "comm_loss_ms": (("int", 0, 3600000), 0),  # the unit acts when it is not asked for so long; 0: it does not
-        "points": (("list", _POINT, 1, 200), REQUIRED),
+        "points": (("list", POINT, 1, 200), REQUIRED),
     },
 )
 
-_BUS = (
+BUS = (
     "map",
     {
         "name": (("name", 32), REQUIRED),
@@ -85,7 +86,7 @@ _BUS = (
         "serial_format": (("one", ("8N1", "8E1", "8O1", "8N2")), "8E1"),
         "max_busy_percent": (("int", 1, 100), 100),
         "mode": (("one", ("poll", "listen")), "poll"),  # listen: beside somebody else's client, never driving the line
-        "units": (("list", _UNIT, 1, 64), REQUIRED),
+        "units": (("list", UNIT, 1, 64), REQUIRED),
     },
 )
 
@@ -95,7 +96,7 @@ OT = (
         "format": (("one", (1,)), REQUIRED),
         "owner": (("text", 32), REQUIRED),
         "revision": (("int", 0, 1000000000), REQUIRED),
-        "buses": (("list", _BUS, 1, 2), REQUIRED),
+        "buses": (("list", BUS, 1, 2), REQUIRED),
         "derived": (("lazy", "derived"), ABSENT),  # these four: gateway.edge_rules
         "aggregates": (("lazy", "aggregates"), ABSENT),
         "alarms": (("lazy", "alarms"), ABSENT),
@@ -259,15 +260,21 @@ def _printable(text):
 def _mistake(value, rule):
     # What is allowed, when `value` is not; otherwise None. A bool is an int in Python, not in JSON.
     kind = rule[0]
+    if kind == "int":
+        if type(value) is int and rule[1] <= value <= rule[2]:
+            return None
+        return "a whole number %d..%d" % (rule[1], rule[2])
+    if kind == "name":
+        if isinstance(value, str) and 0 < len(value) <= rule[1] and not value.strip(_NAME_CHARS):
+            return None
+        return "1..%d characters out of a-z 0-9 _ -" % rule[1]
+    if kind == "type" and value in rule[1]:
+        return None
     if kind == "one":
         for allowed in rule[1]:
             if value == allowed and type(value) is type(allowed):
                 return None
         return " or ".join(shown(allowed) for allowed in rule[1])
-    if kind == "int":
-        if type(value) is int and rule[1] <= value <= rule[2]:
-            return None
-        return "a whole number %d..%d" % (rule[1], rule[2])
     if kind == "number":
         if type(value) in (int, float) and -1e30 < value < 1e30:
             return None
@@ -276,12 +283,6 @@ def _mistake(value, rule):
         if isinstance(value, str) and len(value) <= rule[1] and min(value or " ") >= " ":
             return None
         return "text of at most %d characters" % rule[1]
-    if kind == "name":
-        if isinstance(value, str) and 0 < len(value) <= rule[1] and all(c in _NAME_CHARS for c in value):
-            return None
-        return "1..%d characters out of a-z 0-9 _ -" % rule[1]
-    if kind == "type" and value in rule[1]:
-        return None
     if kind == "unit":
         from gateway import units
 
@@ -320,16 +321,24 @@ def _check_map(value, keys, path, errors):
         if path:
             return value
     prefix = path + "." if path else ""
-    for key in sorted([str(key) for key in value]):  # MicroPython's reader takes keys that are no strings
-        if key not in keys:
-            errors.append("%s%s: unknown key, allowed %s" % (prefix, _printable(key), ", ".join(sorted(keys))))
-    for key, (rule, default) in keys.items():  # filled in place: two trees of 200 points do not fit into a Pico W
+    unknown = [str(key) for key in value if key not in keys]  # MicroPython's reader takes keys that are no strings
+    for key in sorted(unknown):
+        errors.append("%s%s: unknown key, allowed %s" % (prefix, _printable(key), ", ".join(sorted(keys))))
+    for key in keys:  # this is the longest part of a start with many points: no texts are made for what is right
+        rule, default = keys[key]
         if key in value:
-            value[key] = check(value[key], rule, prefix + key, errors)
+            if rule[0] in _INNER:
+                value[key] = check(value[key], rule, prefix + key, errors)
+            elif _mistake(value[key], rule):
+                check(value[key], rule, prefix + key, errors)
+        elif default is ABSENT:
+            continue
         elif default is REQUIRED:
             errors.append("%s%s: missing, %s" % (prefix, key, _wanted(rule)))
-        elif default is not ABSENT:
-            value[key] = check(dict(default) if isinstance(default, dict) else default, rule, prefix + key, errors)
+        elif isinstance(default, dict):
+            value[key] = check(dict(default), rule, prefix + key, errors)
+        else:
+            value[key] = list(default) if isinstance(default, list) else default
     return value
 
 

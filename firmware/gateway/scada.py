@@ -1,41 +1,48 @@
-"""The register map of it.json's `modbus_tcp`; loaded for the start only, and only where it is configured.
+"""The register map of it.json's `modbus_tcp`, made while the plan is; only where it is configured.
 
 The map is made from the configuration alone, not from what refusals have taught: `fieldgate modbus-map` prints it.
 """
 
 from hashlib import sha256
 
+from modbus import planner
 from modbus.line import Line
 from modbus.plan import Plan
 
 
-def reads_of(ot, plans):
-    """Yield the modbus.plan.Reads that the map is made of, with their points; plans: as made from this OT half."""
-    for bus, plan in zip(ot["buses"], plans):
-        if plan is None or plan.splits:  # as it would be without what refusals have taught
-            plan = Plan(Line(bus["name"], bus["baud"], bus["serial_format"], 1000), bus["units"], frames=False)
-        yield from plan.reads
+class Map:
+    """The map, told read by read."""
 
+    def __init__(self):
+        self._blocks = []
+        self._groups = []
+        self._digest = sha256()
+        self._plan = None  # of a bus that has learned from refusals: as it would be without
 
-def map_of(reads):
-    """(blocks, mark): the blocks of the map as a list of (unit name, fc, address, count, period_ms), and 4 bytes that
-    change when a block, or what a register of it is, does."""
-    blocks = []
-    digest = sha256()
-    for read in reads:
+    def add_unit(self, bus, plan, unit, reads):
+        """Tell of a unit (as in ot.json) and the reads that `plan` has of it, with their points."""
+        if plan.splits:
+            if self._plan is None or self._plan.line.name != bus["name"]:
+                self._plan = Plan(Line(bus["name"], bus["baud"], bus["serial_format"], 1000))
+            reads = planner.add(self._plan, unit, False)
+        for read in reads:
+            self.add(read)
+
+    def add_virtual(self, read):
+        """Tell of a virtual group; they come last."""
+        self._groups.append((read.group, len(self._blocks)))
+        self.add(read)
+
+    def add(self, read):
+        """The next block, of a modbus.plan.Read with points."""
         block = (read.unit.name, read.fc, read.address, read.count, read.period_ms)
-        blocks.append(block)
-        digest.update(("%s,%d,%d,%d,%d\n" % block).encode())
+        self._blocks.append(block)
+        self._digest.update(("%s,%d,%d,%d,%d\n" % block).encode())
         for point in read.points:
             what = "%s,%d,%s,%s\n" % (point["name"], point["address"], point["type"], point["order"])
-            digest.update(what.encode())
-    return blocks, digest.digest()[:4]
+            self._digest.update(what.encode())
 
-
-def wanted(gateway, net, settings, ot, computed):
-    """What gateway.scada_task makes image and server of: (blocks, mark, [(group, block) of the virtual groups], network
-    seam, port, allowed). computed: the reads of the virtual groups."""
-    blocks, mark = map_of(list(reads_of(ot, gateway.plans)) + computed)
-    first = len(blocks) - len(computed)
-    groups = [(read.group, first + i) for i, read in enumerate(computed)]
-    return blocks, mark, groups, net, settings["port"], settings["allowed"]
+    def whole(self):
+        """(blocks, mark, groups): a list of (unit name, fc, address, count, period_ms); 4 bytes that change when a
+        block, or what a register of it is, does; [(group, block) of the virtual groups]."""
+        return self._blocks, self._digest.digest()[:4], self._groups

@@ -15,17 +15,6 @@ MAX_SCHEMAS = 8
 USUAL_KEYS = 10  # of a point; one with more has a longer text
 
 
-def group_texts(plans, computed, more_than=0):
-    """Yield the canonical text of every group that has more points than that; the virtual ones (`computed`) last."""
-    for plan in plans:
-        for read in plan.reads:
-            if len(read.points) > more_than or any([len(point) > USUAL_KEYS for point in read.points]):
-                yield read_text(plan.line.name, read, read.points)
-    for read in computed:
-        if len(read.points) > more_than:
-            yield read_text("box", read, read.points)  # gateway.virtual.BUS
-
-
 def read_text(bus_name, read, points):
     """`group_text` of a modbus.plan.Read with these points."""
     unit = read.unit
@@ -71,16 +60,18 @@ def silence_text(points):
 
 def point_text(point, at):
     """What `group_text` says of one point."""
-    # name, type and order need no escapes; this is done for every point at every start
+    # name, type and order need no escapes, whole numbers stay as they are: done for every point at every start
+    scale, offset, unit = point["scale"], point["offset"], point["unit"]
+    usual = len(point) == USUAL_KEYS and "priority" in point  # as gateway.ot gives it, with nothing rare
     return '{"name":"%s","at":%d,"type":"%s","order":"%s","scale":%s,"offset":%s,"unit":%s%s}' % (
         point["name"],
         at,
         point["type"],
         point["order"],
-        json.dumps(point["scale"]),
-        json.dumps(point["offset"]),
-        json.dumps(point["unit"]),
-        _rare_text(point),
+        scale if type(scale) is int else json.dumps(scale),
+        offset if type(offset) is int else json.dumps(offset),
+        json.dumps(unit) if unit else '""',
+        "" if usual else _rare_text(point),
     )
 
 
@@ -103,19 +94,33 @@ def _pairs(*pairs):
     return ",".join('"%s":%s' % (key, json.dumps(value)) for key, value in pairs)
 
 
+class Schema:
+    """Becomes the id (4 bytes) of the schema whose groups it is told of, in order."""
+
+    def __init__(self):
+        self._digest = sha256()
+
+    def add(self, text):
+        self._digest.update(text.encode())
+        self._digest.update(b"\n")
+
+    def id(self):
+        return self._digest.digest()[:4]
+
+
 def schema_of(texts):
-    """The id (4 bytes) of the schema with these groups."""
-    digest = sha256()
+    """The id of the schema with these groups."""
+    schema = Schema()
     for text in texts:
-        digest.update(text.encode() + b"\n")
-    return digest.digest()[:4]
+        schema.add(text)
+    return schema.id()
 
 
-def store(texts, folder=FOLDER):
+def store(texts, folder=FOLDER, schema=None):
     """Keep the groups' texts as the schema in use; returns its id. Raises OSError when the disk is full.
 
-    texts: returns an iterable of them; called twice where they must be written."""
-    schema = schema_of(texts())
+    texts: returns an iterable of them; called where they must be written, and for the id if that is not given."""
+    schema = schema or schema_of(texts())
     if folder not in os.listdir():
         os.mkdir(folder)
     names = names_in(folder)

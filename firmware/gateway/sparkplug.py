@@ -27,9 +27,9 @@ REBIRTH_MS = 2000  # least time between two that were asked for
 _PREFIX = "spBv1.0/"
 
 
-def make(gateway, base, it, texts):
-    """The publisher of `gateway`, which has its session; texts: of the schema's groups. Raises ConfigError."""
-    mistakes = births.too_many(texts)
+def make(gateway, base, it):
+    """The publisher of `gateway`, which has its session and schema. Raises ConfigError."""
+    mistakes = births.too_many(schemas.lines(gateway.schema))
     if mistakes:
         raise ConfigError(mistakes)
     names = it["publish"]["sparkplug"]

@@ -84,13 +84,13 @@ def units_of(lines):
     return {meta["group"]: (meta["unit"], meta["unit_id"]) for meta in map(json.loads, lines)}
 
 
-def too_many(texts):
-    """Lines about units whose birth would not fit. texts: of the schema's groups."""
+def too_many(lines):
+    """Lines about units whose birth would not fit. lines: the schema's meta lines."""
     counts = {}
-    for text in texts:
-        meta = json.loads("{" + text + "}")
+    for line in lines:
+        meta = json.loads(line)
         _layout(meta["points"])  # what it needs is loaded now instead of between polls
-        counts[meta["unit"]] = counts.get(meta["unit"], 0) + _weight(text)
+        counts[meta["unit"]] = counts.get(meta["unit"], 0) + _weight(line)
     return [
         "it.json: publish.payload: unit %s has %d points, sparkplug allows %d: they are born in one message"
         % (unit, count, MAX_POINTS)

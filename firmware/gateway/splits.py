@@ -32,14 +32,14 @@ def schema_of(plans, stored):
     return schema_store.schema_of(_texts(plans, stored))
 
 
-def store(plans, stored):
-    """Keep splits and schema in files. Raises OSError when there is no room."""
+def store(plans, stored, schema):
+    """Keep splits and schema in files. schema: what `schema_of` gave. Raises OSError when there is no room."""
     with open(FILE + ".new", "w") as file:
         for number, plan in enumerate(plans):
             for split in plan.splits:
                 file.write("%d %d %d %d\n" % ((number,) + tuple(split)))
     os.rename(FILE + ".new", FILE)
-    schema_store.store(lambda: _texts(plans, stored))
+    schema_store.store(lambda: _texts(plans, stored), schema=schema)
 
 
 def _texts(plans, stored):

@@ -1,4 +1,4 @@
-"""The start of the gateway: from plans (gateway.planning), board and configuration to a Gateway that is ready to run.
+"""The start of the gateway: from what gateway.planning made, board and configuration to a Gateway that is ready to run.
 
 What stands here is needed once; `Gateway` drops it from memory when it is built. Everything that can fail does so
 here, and says clearly what failed.
@@ -16,40 +16,14 @@ from gateway.keeper import Keeper
 from gateway.publisher import Publisher
 from gateway.recorder import Recorder
 from gateway.reports import Reports
-from uplink.points import KINDS
 from uplink.session import Session
 
-KEPT = ("gateway.errors", "gateway.start")  # an error's class must stay the one that wiring catches
+KEPT = ("gateway.errors", "gateway.start", "wiring")  # an error's class must stay the one that is caught
 
-
-def edge_wanted(ot):
-    """True if the configuration has a deadband or a rule."""
-    if ot.get("derived") or ot.get("aggregates") or ot.get("alarms") or ot.get("anomaly"):
-        return True
-    for bus in ot["buses"]:
-        for unit in bus["units"]:
-            for point in unit["points"]:
-                if "deadband" in point or "deadband_percent" in point:
-                    return True
-    return False
-
-
-def _describe(gateway, plans, ot):
-    """Store what the groups mean; returns the virtual groups. The code for it goes at once: what is configured further
-    down needs the room."""
-    from gateway import schema_store as store
-    from gateway import virtual
-
-    computed = virtual.reads_of(ot)
-    gateway.virtual_groups = len(computed)
-    gateway.schema = gateway._stored = store.store(lambda: store.group_texts(plans, computed))
-    unload.starters(KEPT)
-    return computed
-
-
-def build(gateway, parts, plans, ot, it):
+def build(gateway, parts, planned, it):
     """Make `gateway` of its parts; see Gateway. Raises what the flash log raises."""
     clock = parts.clock
+    ot = planned.ot
     gateway.clock = clock
     gateway.net = parts.net
     gateway.lamp = None
@@ -64,28 +38,30 @@ def build(gateway, parts, plans, ot, it):
     gateway.tap = None  # called with each result while the console shows them
     gateway.trial_s = 0  # the configuration is on trial for so long, see gateway.revisions
     gateway._ending = None  # True or False: the run is to end, see Gateway.restart
-    gateway.plans = plans
+    gateway.plans = planned.plans
+    gateway.virtual_groups = len(planned.computed)
+    gateway.schema = gateway._stored = planned.schema
     gateway.halves = tuple([(half["revision"], half["hash"]) for half in (ot, it)])
     gateway.log = log = FlashLog(parts.flash, os.urandom(4))
     log.mount()
     gateway.boot = log.begin_boot()
+    unload.starters(KEPT)  # what follows may need the room
     gateway._dropped = log.stats.dropped  # of that, events have told
     gateway._damaged = 0
     gateway.uptime = Uptime(clock)
     gateway.started_ms = gateway.uptime.ms()
-    computed = _describe(gateway, plans, ot)
     publish = it["publish"]
     gateway.recorder = Recorder(log, clock, gateway.uptime, gateway.boot, gateway.schema, publish["flush_ms"])
     gateway.who = telemetry.identity(it["box"], gateway.boot, log.log_id)
     base = "/".join([it["place"][part] for part in ("enterprise", "site", "area", "line", "cell", "asset")])
     gateway.base = base
-    gateway.link = parts.net.link
     gateway.timekeeper = None  # where the time is asked for or TLS is used
+    gateway.tls = None  # where a broker has it
     gateway.session = _make_session(gateway, parts.net, it, base)
     if publish["payload"] == "sparkplug":
-        from gateway import schema_store, sparkplug  # only where it is configured
+        from gateway import sparkplug  # only where it is configured
 
-        gateway.publisher = sparkplug.make(gateway, base, it, schema_store.group_texts(plans, computed))
+        gateway.publisher = sparkplug.make(gateway, base, it)
     else:
         gateway.publisher = Publisher(log, gateway.session, clock, base, publish)
     gateway.latest = None
@@ -94,30 +70,23 @@ def build(gateway, parts, plans, ot, it):
 
         gateway.latest = Latest(schemas.lines(gateway.schema))
     gateway.edge = None
-    if edge_wanted(ot):
+    if planned.banded or any([ot.get(section) for section in ("derived", "aggregates", "alarms", "anomaly")]):
         from gateway import edge_start  # only where it is configured
 
         gateway.edge = edge_start.make(gateway, ot)
     gateway.scada = gateway.reader = None  # for a SCADA: what is told of samples, who serves them (gateway.scada_task)
-    if it["modbus_tcp"]:
-        from gateway import scada  # only where it is configured
-
-        gateway.reader = scada.wanted(gateway, parts.net, it["modbus_tcp"], ot, computed)
-        unload.unload("gateway.scada")
+    if planned.map:
+        settings = it["modbus_tcp"]
+        gateway.reader = planned.map + (parts.net, settings["port"], settings["allowed"])
     gateway.reset_cause = getattr(parts, "reset_cause", "other")
     gateway.identify = [bus["identify"] for bus in ot["buses"]]
     gateway.reports = Reports(gateway, publish)
     gateway.production = None
     gateway.buses = []
     gateway.ports = parts.ports
-    for plan in plans:
-        for read in plan.reads:
-            gateway.recorder.know(read)
-            if any([point["type"] not in KINDS or "bit" in point or "bits" in point for point in read.points]):
-                import points.parts  # noqa: F401  (the publisher's; loaded now instead of between polls)
-        plan.forget_points()
-    for read in computed:
-        gateway.recorder.know(read)
+    gateway.recorder.know(planned.columns)
+    if planned.special:
+        import points.parts  # noqa: F401  (the publisher's; loaded now instead of between polls)
     for port, plan, bus in zip(parts.ports, gateway.plans, ot["buses"]):
         gateway.buses.append(_make_bus(gateway, port, plan, bus["mode"]))
     gateway.faults = None

@@ -37,12 +37,16 @@ _OTHERS = (
 def mistake(value):
     """What is allowed in place of `value`, or None if it is a unit."""
     if isinstance(value, str) and len(value) <= 16:
-        if not value or (" " not in value and any([" %s " % value in line for line in LIST])):
+        wanted = " %s " % value
+        for line in LIST if " " not in value else ():
+            if wanted in line:
+                return None
+        if not value:
             return None
         if value[:2] == PREFIX and len(value) > 2 and min(value) >= " ":
             return None
         close = _alike(value)
-        return "a unit of gateway/units.py%s, or any after %s" % (close and " as %s" % close, PREFIX)
+        return "a unit of measure%s, or any after %s" % (close and " as %s" % close, PREFIX)
     return "a unit of at most 16 characters"
 
 
@@ -57,7 +61,7 @@ def _alike(value):
         if _plain(symbol) == plain:
             return symbol
     if len(value) > 2:
-        from console.keys import nearest
+        from gateway.alike import nearest
 
         return nearest(value, symbols()) or ""
     return ""

@@ -11,11 +11,20 @@ from gateway.errors import ConfigError
 from modbus.plan import MAX_GROUPS, Read, Unit
 
 BUS = "box"
+_PERIODS = (("derived", "period_ms"), ("aggregates", "window_s"))  # entries that share one share a group
+_MACHINE_GROUPS = 4  # production.layout.NAMES
 MAX_VIRTUAL = 16  # leaves each of two buses 120 numbers: 100 reads and 10 splits of them
 
 
+def count(ot):
+    """How many groups the head of an OT half asks for, known before its units are read."""
+    periods = [set([entry[key] for entry in ot.get(section, ())]) for section, key in _PERIODS]
+    return sum([len(found) for found in periods]) + (_MACHINE_GROUPS if ot.get("machine") else 0)
+
+
 def wanted(ot):
-    """[(unit name, period_ms, points)] of the groups that a checked OT half asks for, always in the same order.
+    """[(unit name, period_ms, points)] of the groups that a checked OT half (gateway.ot) asks for, always in the same
+    order.
 
     points: as in ot.json; `address` is the register within the group."""
     found = []

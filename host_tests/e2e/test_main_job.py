@@ -187,9 +187,10 @@ def test_configuration_mistakes_are_listed_and_nothing_starts(box: VirtualBox) -
     unit["points"][0]["perod_ms"] = 5
     box.it["place"]["cell"] = "a/b"
     lines = refused(box, 2).splitlines()
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert lines[0].startswith("ot.json: buses[0].units[1].points[0].perod_ms: unknown key, allowed ")
-    assert lines[1].startswith('it.json: place.cell: found "a/b", allowed ')
+    assert lines[1].startswith("ot.json: buses[0].units[1].unit_id: found 1, allowed a value not used before")
+    assert lines[2].startswith('it.json: place.cell: found "a/b", allowed ')
     assert not box.flash.exists()
 
 

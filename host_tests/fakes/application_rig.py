@@ -77,7 +77,9 @@ def live(seconds, looks):
     import wiring
     from gateway import unload
 
-    gateway, _ = wiring.start(Parts)
+    for found in wiring.start(Parts, ("clock", "flash")):
+        pass
+    gateway, _ = found
     del wiring
     unload.starters()
 

@@ -11,9 +11,10 @@ import struct
 
 from clock import VirtualLoop
 from edge_box import Gateway
-from gateway import config, edge, edge_start, rules, schema_store, virtual
+from gateway import edge, edge_start, schema_store, virtual
 from gateway import schema as schemas
 from gateway.clock import Uptime
+from ot_half import Half
 
 UTC_MS = 1795312800000
 _FORMS = {"uint16": ">H", "int16": ">h", "uint32": ">I", "int32": ">i", "float32": ">f", "uint64": ">Q"}
@@ -39,7 +40,7 @@ class Keeper:
 
 
 def ot_of(sections, points, period_ms=1000):
-    """(OT half with defaults, lines of mistakes). points: {name: type or (type, other keys)} of unit "m"."""
+    """The OT half as the box reads it. points: {name: type or (type, other keys)} of unit "m"."""
     listed = []
     for address, name in enumerate(sorted(points)):
         kind, more = points[name] if isinstance(points[name], tuple) else (points[name], {})
@@ -49,9 +50,7 @@ def ot_of(sections, points, period_ms=1000):
     unit = {"name": "m", "unit_id": 1, "max_registers": 125, "points": listed}
     ot = {"format": 1, "owner": "controls", "revision": 1, "buses": [{"name": "line1", "units": [unit]}]}
     ot.update(sections)
-    errors = []
-    ot = rules.check(ot, rules.OT, "", errors)
-    return ot, errors or config.check_ot(ot, 1)
+    return Half(ot)
 
 
 class Plant(Gateway):
@@ -61,11 +60,12 @@ class Plant(Gateway):
         Gateway.__init__(self, utc_ms=UTC_MS if utc else None)
         self.boot = 1
         edge.TICK_MS = tick_ms
-        ot, errors = ot_of(sections, points, period_ms)
-        assert not errors, errors
+        half = ot_of(sections, points, period_ms)
+        assert not half.errors, half.errors
+        ot = half.head
         self.uptime = Uptime(self.clock)
         self.keeper = Keeper()
-        self.points = ot["buses"][0]["units"][0]["points"]
+        self.points = half.units[0]["points"]
         self.nbytes = 2 * max([point["address"] for point in self.points]) + 8
         self.group = 0
         self.virtual = virtual.reads_of(ot)

@@ -25,7 +25,7 @@ from flashlog.log import FlashLog
 from flashlog.records import EVENT, SAMPLE, Block
 from gateway import machine_start, schema_store, virtual
 from gateway.clock import Uptime
-from gateway.recorder import Recorder
+from gateway.recorder import Recorder, columns_of
 from nor import Nor
 from production import layout, oee, signals
 from production.calendar import EPOCH_S
@@ -77,7 +77,7 @@ class Box:
         self.schema = schema = schema_store.store(texts)
         self.recorder = Recorder(self.log, self.clock, uptime, boot, schema, 600000)
         for read in reads:
-            self.recorder.know(read)
+            self.recorder.know({read.group: columns_of(read)})
         self.uptime = uptime
         self.recorder.mark_time()
         self.production = machine_start.build(self, self.settings, self._feed)

@@ -1,11 +1,13 @@
 """The console's check of a candidate: it refuses what the start would refuse, and says what the rest costs."""
 
+import io
 import json
 import os
 
-from console import checker
-from gateway import config, planning
-from gateway.errors import ConfigError
+from console import checker, expense
+from gateway import planning
+from gateway.ot import Ot
+from ot_half import planned
 
 HEAP_KB = 16000
 IT = {
@@ -46,12 +48,14 @@ def checked(ot, it=IT, sectors=64):
 
 def starts(ot):
     """Whether the start takes it."""
-    try:
-        tree, _ = config.load("config/edit", 1)
-        planning.make_plans(tree, False)
-    except ConfigError:
-        return False
-    return True
+    return start(json.dumps(ot)) == []
+
+
+def start(text):
+    """What the start says to the OT half."""
+    errors = []
+    planning.make(Ot(io.BytesIO(text.encode()), 1, errors), errors, None, False)
+    return errors
 
 
 def test_what_the_start_refuses_is_told_before():
@@ -81,11 +85,8 @@ def test_mistakes_have_the_words_of_the_start():
         ot_of([point(70000)]),
     ):
         errors, _ = checked(ot)
-        try:
-            config.load("config/edit", 1)
-        except ConfigError as error:
-            wanted = [line for line in error.lines]
-        assert errors == wanted, (errors, wanted)
+        wanted = start(json.dumps(ot))
+        assert len(errors) == 1 and errors == wanted, (errors, wanted)
 
 
 def test_rules_are_checked_beside_the_points_they_name():
@@ -96,6 +97,35 @@ def test_rules_are_checked_beside_the_points_they_name():
     errors, _ = checked(ot)
     assert len(errors) == 1 and "nobody" in errors[0], errors
     assert not starts(ot)
+
+
+def test_what_has_no_room_is_refused_with_its_size_and_boards_that_have_it():
+    units = [
+        {"name": "u%d" % number, "unit_id": number, "points": [point(i, period_ms=60000) for i in range(4)]}
+        for number in range(1, 61)
+    ]
+    ot = ot_of([])
+    ot["buses"][0]["units"] = units
+    with open("config/edit/ot.json", "w") as file:
+        json.dump(ot, file)
+    free, expense._free = expense._free, lambda: 30000
+    try:
+        told = []
+        for plans in ([], None):
+            errors = []
+            for _ in checker.check(1, errors, [], 64, plans):
+                pass
+            told.append(errors)
+        errors = []
+        in_use = planned(ot).plans
+        for _ in checker.check(1, errors, [], 64, in_use):
+            pass
+    finally:
+        expense._free = free
+    (line,) = told[0]  # 60 units of 380, 60 reads of 300 and 240 points of 7 bytes are 42,480
+    assert line.startswith("memory: found 60 units, 60 reads, 240 points, which need 13 KB more than it has: "), line
+    assert told[1] == []  # a box without a configuration: what is free there says little
+    assert errors == []  # it runs already
 
 
 def test_the_cost_follows_from_the_configuration():

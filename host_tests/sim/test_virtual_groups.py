@@ -5,9 +5,11 @@ import json
 import os
 
 from batch_reader import samples
-from gateway import planning, schema, schema_store, splits, virtual
+from gateway import schema, schema_store, splits, virtual
 from gateway.errors import ConfigError
 from gateway.latest import Latest
+from gateway.recorder import columns_of
+from ot_half import planned
 from records_box import UTC_MS, Box, clear_schemas
 
 POINTS = [virtual.point("power", 0, "float32", "W"), virtual.point("energy", 2, "uint32", "Wh", 0.1)]
@@ -26,7 +28,7 @@ def ot_of(buses=1, points=4, gap=8):
         unit = {"name": "plc%d" % bus, "unit_id": 4, "max_gap": gap, "points": listed}
         made.append({"name": "line%d" % bus, "port": bus, "baud": 115200, "serial_format": "8N1", "units": [unit]})
         made[-1]["max_busy_percent"] = 100
-    return {"buses": made}
+    return {"format": 1, "owner": "o", "revision": 1, "buses": made}
 
 
 class Wanting:
@@ -36,11 +38,12 @@ class Wanting:
         self._groups = list(groups)
 
     def __enter__(self):
-        self._before = virtual.wanted
+        self._before = virtual.wanted, virtual.count
         virtual.wanted = lambda _ot: self._groups
+        virtual.count = lambda _ot: len(self._groups)
 
     def __exit__(self, *_):
-        virtual.wanted = self._before
+        virtual.wanted, virtual.count = self._before
 
 
 def test_a_virtual_group_looks_like_a_read_with_function_code_0():
@@ -57,9 +60,9 @@ def test_numbers_are_never_those_of_polled_groups_even_after_all_splits():
         for count in (0, 1, virtual.MAX_VIRTUAL):
             clear_splits()
             with Wanting(*[("u%d" % i, 1000, POINTS) for i in range(count)]):
-                ot = ot_of(buses, 200, 100)
-                mine = [read.group for read in virtual.reads_of(ot)]
-                plans = planning.make_plans(ot, False)
+                made = planned(ot_of(buses, 200, 100))
+                mine = [read.group for read in made.computed]
+                plans = made.plans
             assert mine == list(range(255 - count, 255))
             taken = set(mine)
             for plan in plans:
@@ -75,7 +78,7 @@ def test_numbers_are_never_those_of_polled_groups_even_after_all_splits():
 def test_100_reads_and_10_splits_of_each_of_two_buses_find_numbers_beside_all_virtual_groups():
     clear_splits()
     with Wanting(*[("u%d" % i, 1000, POINTS) for i in range(virtual.MAX_VIRTUAL)]):
-        for plan in planning.make_plans(ot_of(2, 100, 0), False):
+        for plan in planned(ot_of(2, 100, 0)).plans:
             assert len(plan.reads) == 100 and plan.end_group - plan.first_group >= 119
 
 
@@ -97,7 +100,7 @@ def test_samples_reach_the_broker_and_the_latest_values_bit_for_bit():
     (read,) = virtual.numbered([("machine", 5000, POINTS)])
     box.schema = schema_store.store(lambda: [schema_store.read_text(virtual.BUS, read, read.points)])
     box.recorder.change_schema(box.schema)
-    box.recorder.know(read)
+    box.recorder.know({read.group: columns_of(read)})
     box.publisher.greet("{}", box.schema)
     box.publisher._terms = iter(())
     latest = Latest(schema.lines(box.schema))
@@ -134,16 +137,14 @@ def test_a_split_of_a_read_keeps_them_in_the_schema():
     clear_schemas()
     clear_splits()
     with Wanting(("machine", 5000, POINTS), ("line", 1000, POINTS[:1])):
-        ot = ot_of()
-        plans = planning.make_plans(ot, False)
-        computed = virtual.reads_of(ot)
-    before = schema_store.store(lambda: schema_store.group_texts(plans, computed))
-    for plan in plans:
-        plan.forget_points()
+        made = planned(ot_of())
+        plans = made.plans
+        before = schema_store.store(made.texts)
+    assert before == made.schema
     assert plans[0].split(plans[0].reads[0]) is not None
     after = splits.schema_of(plans, before)
     assert after != before
-    splits.store(plans, before)
+    splits.store(plans, before, after)
     metas = [json.loads(line) for line in schema.lines(after)]
     assert [(meta["group"], meta["fc"], meta["unit"]) for meta in metas] == [
         (1, 3, "plc0"), (2, 3, "plc0"), (253, 0, "machine"), (254, 0, "line"),
@@ -161,13 +162,12 @@ def test_a_split_keeps_what_silence_means():
     ot = ot_of()
     for i, point in enumerate(ot["buses"][0]["units"][0]["points"]):
         point.update({"deadband": i} if i else {"deadband_percent": 2.5, "heartbeat_s": 20})
-    plans = planning.make_plans(ot, False)
-    before = schema_store.store(lambda: schema_store.group_texts(plans, ()))
-    for plan in plans:
-        plan.forget_points()
+    made = planned(ot)
+    plans = made.plans
+    before = schema_store.store(made.texts)
     plans[0].split(plans[0].reads[0])
     after = splits.schema_of(plans, before)
-    splits.store(plans, before)
+    splits.store(plans, before, after)
     metas = [json.loads(line) for line in schema.lines(after)]
     assert [meta["deadband"]["points"] for meta in metas] == [[{"percent": 2.5}], [1, 2, 3]]
     assert {meta["deadband"]["heartbeat_s"] for meta in metas} == {20}
@@ -178,9 +178,9 @@ def test_what_they_mean_is_part_of_the_schema_id():
     ids = set()
     for points in (None, POINTS, POINTS[:2]):
         with Wanting(*([("machine", 5000, points)] if points else [])):
-            ot = ot_of()
-            plans = planning.make_plans(ot, False)
-            ids.add(schema_store.schema_of(schema_store.group_texts(plans, virtual.reads_of(ot))))
+            made = planned(ot_of())
+            ids.add(made.schema)
+            assert made.schema == schema_store.schema_of(made.texts())
     assert len(ids) == 3
 
 

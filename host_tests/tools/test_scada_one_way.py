@@ -118,5 +118,9 @@ def test_what_the_start_hands_over_is_no_bus() -> None:
         ]
         assert calls == [handed], (name, function)
         assert not {"modbus.gate", "modbus.engine", "modbus.bus"} & imports(source, "gateway")
-    source = (ROOT / "firmware" / "gateway" / "scada.py").read_text()
-    assert "return (blocks, mark, groups, net, settings['port'], settings['allowed'])" in ast.unparse(ast.parse(source))
+    for name, handed in (
+        ("start", "gateway.reader = planned.map + (parts.net, settings['port'], settings['allowed'])"),
+        ("scada", "return (self._blocks, self._digest.digest()[:4], self._groups)"),
+    ):
+        source = (ROOT / "firmware" / "gateway" / f"{name}.py").read_text()
+        assert handed in ast.unparse(ast.parse(source))

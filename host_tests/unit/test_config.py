@@ -4,6 +4,8 @@ import json
 import os
 
 from gateway import config, errors, rules
+from gateway.ot import Ot
+from ot_half import Half
 
 
 def _ot():
@@ -33,9 +35,7 @@ def _point(ot):
 
 
 def _ot_lines(ot):
-    errors = []
-    filled = rules.check(ot, rules.OT, "", errors)
-    return errors or config.check_ot(filled, 1)
+    return Half(ot).errors
 
 
 def _it_lines(it):
@@ -49,29 +49,36 @@ def _write(name, text):
         file.write(text)
 
 
+def _start(folder):
+    """What the start says to the files in that folder."""
+    it_lines, lines = [], []
+    config.it_half(folder, it_lines)
+    file = config.opened(folder, config.OT_FILE, lines)
+    if file:
+        with file:
+            assert len(list(Ot(file, 1, lines).units())) or lines
+    return errors.ConfigError(lines + it_lines).lines
+
+
 def _load(ot, it):
     """The lines of a load from real files in the current folder; [] when it is accepted."""
     _write("ot.json", ot if isinstance(ot, str) else json.dumps(ot))
     _write("it.json", it if isinstance(it, str) else json.dumps(it))
     try:
-        config.load("", 1)
-        return []
-    except errors.ConfigError as error:
-        return error.lines
+        return _start("")
     finally:
         os.remove("ot.json")
         os.remove("it.json")
 
 
 def test_a_good_configuration_is_accepted_and_filled_with_defaults():
+    half = Half(_ot())
+    assert half.errors == []
+    assert half.head["buses"][0]["baud"] == 19200
+    assert half.head["buses"][0]["serial_format"] == "8E1"
+    assert half.units[0]["retries"] == 1
+    assert half.units[0]["points"][0]["order"] == "ABCD"
     errors = []
-    filled = rules.check(_ot(), rules.OT, "", errors)
-    assert errors == []
-    assert filled["buses"][0]["baud"] == 19200
-    assert filled["buses"][0]["serial_format"] == "8E1"
-    assert _unit(filled)["retries"] == 1
-    assert _point(filled)["order"] == "ABCD"
-    assert config.check_ot(filled, 1) == []
     it = rules.check(_it(), rules.IT, "", errors)
     assert errors == []
     assert it["publish"]["flush_ms"] == 1000
@@ -218,14 +225,10 @@ def test_rubbish_files_name_the_line():
     assert _load('{"format": 1,\n "owner": controls}', _it()) == ["ot.json: line 2: not valid JSON"]
     assert _load(_ot(), "")[0].startswith("it.json: line 1: not valid JSON")
     assert _load(_ot(), "\x00\x01")[0].startswith("it.json: line 1: not valid JSON")
-    try:
-        config.load("no-such-folder", 1)
-        assert False
-    except errors.ConfigError as error:
-        assert error.lines == [
-            "ot.json: no such file; it holds one half of the configuration",
-            "it.json: no such file; it holds one half of the configuration",
-        ]
+    assert _start("no-such-folder") == [
+        "ot.json: no such file; it holds one half of the configuration",
+        "it.json: no such file; it holds one half of the configuration",
+    ]
 
 
 def test_many_mistakes_are_bounded():

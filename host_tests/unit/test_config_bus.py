@@ -1,6 +1,6 @@
 """Keys of buses, units and points that say how a line is used: mode, priority, limits, supervision."""
 
-from gateway import config, rules
+from ot_half import Half
 
 
 def lines(bus=None, unit=None, points=None):
@@ -10,9 +10,7 @@ def lines(bus=None, unit=None, points=None):
     whole.update(unit or {})
     line = {"name": "line1", "units": [whole]}
     line.update(bus or {})
-    errors = []
-    ot = rules.check({"format": 1, "owner": "controls", "revision": 1, "buses": [line]}, rules.OT, "", errors)
-    return errors or config.check_ot(ot, 1)
+    return Half({"format": 1, "owner": "controls", "revision": 1, "buses": [line]}).errors
 
 
 def point(**more):

@@ -1,9 +1,7 @@
 """The section "machine" of ot.json: what is accepted, and one clear line for each mistake."""
 
-import json
-
-from gateway import config, edge_cost
-from gateway.errors import ConfigError
+from gateway import edge_cost
+from ot_half import Half
 
 SHIFT = {"name": "early", "days": [1, 2, 3, 4, 5], "start": "06:00", "end": "14:00"}
 MACHINE = {
@@ -29,14 +27,7 @@ def ot(**changes):
 
 
 def lines(tree):
-    with open("ot.json", "w") as file:
-        json.dump(tree, file)
-    errors = []
-    try:
-        config.half("", config.OT_FILE, 1, errors)
-    except ConfigError as error:
-        return error.lines
-    return errors
+    return Half(tree).errors
 
 
 def test_the_example_is_accepted():
@@ -62,7 +53,7 @@ def test_each_mistake_is_one_line_with_place_found_and_allowed():
     ):
         told = lines(ot(**changes))
         assert len(told) == 1, (changes, told)
-        assert told[0].startswith("ot.json: " + where + ":") and found in told[0], told
+        assert told[0].startswith(where + ":") and found in told[0], told
 
 
 def test_points_with_a_deadband_are_refused_and_derived_ones_are_known():

@@ -1,6 +1,7 @@
 """What a point may have beyond type and address: each mistake is one line that says what, where, found and allowed."""
 
-from gateway import config, rules, units
+from gateway import rules, units
+from ot_half import Half
 
 PATH = "buses[0].units[0].points[%d]."
 
@@ -11,9 +12,7 @@ def lines(*points, **unit):
     listed = [dict(usual, **dict({"name": "p%d" % i, "address": 10 * i}, **p)) for i, p in enumerate(points)]
     one = dict({"name": "u", "unit_id": 1, "points": listed}, **unit)
     ot = {"format": 1, "owner": "o", "revision": 1, "buses": [{"name": "line1", "units": [one]}]}
-    errors = []
-    filled = rules.check(ot, rules.OT, "", errors)
-    return errors or config.check_ot(filled, 1)
+    return Half(ot).errors
 
 
 def test_all_types_and_orders_are_known():
@@ -32,7 +31,7 @@ def test_all_types_and_orders_are_known():
 
 def test_keys_that_are_not_given_stay_away():
     errors = []
-    point = rules.check({"name": "p", "fc": 3, "address": 1, "type": "uint16"}, rules._POINT, "", errors)
+    point = rules.check({"name": "p", "fc": 3, "address": 1, "type": "uint16"}, rules.POINT, "", errors)
     assert errors == [] and len(point) == 10, "gateway.schema_store.USUAL_KEYS"
 
 
@@ -156,12 +155,12 @@ def test_units():
         ("kvarhh", "kvarh"),
     ):
         (line,) = lines({"unit": unit})
-        assert line == PATH % 0 + 'unit: found "%s", allowed a unit of gateway/units.py as %s, or any after x:' % (
+        assert line == PATH % 0 + 'unit: found "%s", allowed a unit of measure as %s, or any after x:' % (
             unit,
             close,
         )
     (line,) = lines({"unit": "furlong"})
-    assert line.endswith('unit: found "furlong", allowed a unit of gateway/units.py, or any after x:')
+    assert line.endswith('unit: found "furlong", allowed a unit of measure, or any after x:')
     for wrong in ("x:", "x:" + "y" * 15, "x:a\n"):
         assert len(lines({"unit": wrong})) == 1
 

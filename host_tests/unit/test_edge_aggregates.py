@@ -209,7 +209,7 @@ def test_mistakes():
     ):
         entry = dict(base)
         entry.update(change)
-        _, errors = ot_of({"aggregates": [entry]}, points)
+        errors = ot_of({"aggregates": [entry]}, points).errors
         assert errors == [line], errors
 
 

@@ -268,9 +268,9 @@ def test_mistakes_are_one_line_each():
         (alarm(hysteresis=-1), "alarms[0].hysteresis: found -1, allowed 0 or more"),
         (alarm(severity="bad"), 'alarms[0].severity: found "bad", allowed "info" or "warning" or "critical"'),
     ):
-        _, errors = ot_of({"alarms": [entry]}, T)
+        errors = ot_of({"alarms": [entry]}, T).errors
         assert errors == [line], errors
-    _, errors = ot_of({"alarms": [alarm(), alarm()]}, T)
+    errors = ot_of({"alarms": [alarm(), alarm()]}, T).errors
     assert errors == ['alarms[1].name: found "a", allowed a name not used before']
 
 

@@ -213,7 +213,7 @@ def test_mistakes():
     ):
         entry = dict(RULE)
         entry.update(change)
-        _, errors = ot_of({"anomaly": [entry]}, {"s": "uint16", "v": "float32"})
+        errors = ot_of({"anomaly": [entry]}, {"s": "uint16", "v": "float32"}).errors
         assert errors == [line], errors
 
 

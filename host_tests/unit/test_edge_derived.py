@@ -37,7 +37,7 @@ def test_one_may_be_made_of_those_before_it():
     plant.feed(q=20)
     plant.run(1)
     assert plant.values("derived")[-1][1] == {"a": 40.0, "b": 41}
-    _, errors = ot_of({"derived": [derived("b", "derived.a + 1"), derived("a", "m.q")]}, POINTS)
+    errors = ot_of({"derived": [derived("b", "derived.a + 1"), derived("a", "m.q")]}, POINTS).errors
     assert errors == ['derived[0].expression: column 1: found "derived.a", allowed a point as unit.point']
 
 
@@ -86,14 +86,14 @@ def test_mistakes():
         (derived("d", "m.q", period_ms=10), "derived[0].period_ms: found 10, allowed a whole number 100..86400000"),
         (derived("d", "m.q", heartbeat_s=10), "derived[0].heartbeat_s: found without deadband, allowed beside"),
     ):
-        _, errors = ot_of({"derived": [entry]}, POINTS)
+        errors = ot_of({"derived": [entry]}, POINTS).errors
         assert len(errors) == 1 and line in errors[0], errors
 
 
 def test_rules_may_name_what_is_published_of_the_machine():
     machine = {"states": [{"state": "running", "when": "m.q > 0"}]}
     rule = {"name": "w", "point": "m.p", "state": "machine.state", "learn_s": 60}
-    _, errors = ot_of({"machine": machine, "anomaly": [rule]}, POINTS)
+    errors = ot_of({"machine": machine, "anomaly": [rule]}, POINTS).errors
     assert errors == [], errors
-    _, errors = ot_of({"anomaly": [rule]}, POINTS)
+    errors = ot_of({"anomaly": [rule]}, POINTS).errors
     assert errors == ['anomaly[0].state: found "machine.state", allowed a point as unit.point']

@@ -88,7 +88,7 @@ class Box:
         self.scada = True
         self.reader = numbers("connects", "requests", "exceptions", "refused", "cut")
         self.publisher = Things(notice=None)
-        self.link = Things(signal_dbm=lambda: -127)
+        self.net = Things(link=Things(signal_dbm=lambda: -127))
         self.told = []
 
     def tell_losses(self):
@@ -130,7 +130,7 @@ def test_everything_is_said():
         assert found["mqtt"][key] == LARGEST
     assert found["bus"][0]["timeouts"] == LARGEST
     assert found["net"] == {"signal_dbm": -127}
-    box.link = None  # a cable, or no network
+    box.net.link = None  # a cable, or no network
     assert json.loads("".join(vitals.report(box)))["net"] == {"signal_dbm": None}
     assert found["bus"][1]["silent_units"] == 64 and len(found["bus"][1]["silent"]) == vitals.MAX_SILENT
 

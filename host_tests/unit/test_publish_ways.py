@@ -44,14 +44,14 @@ def points(count, unit="", scale=1, kind="uint32", **more):
     return [dict(usual, name="%s%02d" % ("p" * 30, i), address=i, **more) for i in range(count)]
 
 
-def text(group, unit, listed):
-    return group_text("line1", unit, 1, group, 3, 0, 2 * len(listed), 1000, listed)
+def line(group, unit, listed):
+    return "{%s}" % group_text("line1", unit, 1, group, 3, 0, 2 * len(listed), 1000, listed)
 
 
 def test_units_that_cannot_be_born_are_named():
     limit = births.MAX_POINTS
-    assert births.too_many([text(0, "a", points(limit))]) == []
-    found = births.too_many([text(0, "a", points(limit - 1)), text(1, "b", points(1)), text(2, "a", points(2))])
+    assert births.too_many([line(0, "a", points(limit))]) == []
+    found = births.too_many([line(0, "a", points(limit - 1)), line(1, "b", points(1)), line(2, "a", points(2))])
     assert found == [
         "it.json: publish.payload: unit a has %d points, sparkplug allows %d: they are born in one message"
         % (limit + 1, limit)
@@ -64,11 +64,11 @@ def born(listed, value=b"\xff\xff\xff\xff"):
     writer = PayloadWriter(births.PAYLOAD_BYTES)
     now = spb.split((1 << 42) - 1)
     writer.begin(now)
-    line = '{"format":1,"schema":"a1b2c3d4",' + text(200, "a", listed) + "}"
+    meta = '{"format":1,"schema":"a1b2c3d4",' + line(200, "a", listed)[1:]
     last = {200: (now, 0, bytes(8 * count))}
-    for _ in births.put_device(writer, now, "a", lambda: iter([line]), last, lambda data, point: (value, 0)):
+    for _ in births.put_device(writer, now, "a", lambda: iter([meta]), last, lambda data, point: (value, 0)):
         pass
-    assert json.loads(line)["unit"] == "a"
+    assert json.loads(meta)["unit"] == "a"
     return bytes(writer.finish(255))
 
 
@@ -96,5 +96,5 @@ def test_the_largest_births_of_longer_points_fit_too():
         for limit in (births.MAX_POINTS, births.PAYLOAD_BYTES // 170):
             most = limit // weight
             listed = points(most, "\u00b5" * 16, 0.123456, kind, **more)
-            assert births.too_many([text(0, "a", listed)]) == []
+            assert births.too_many([line(0, "a", listed)]) == []
             assert len(read(born(listed, value))["metrics"]) == most, (kind, limit)

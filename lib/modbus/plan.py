@@ -25,23 +25,27 @@ class Read:
 class Plan:
     """All reads of one line.
 
-    line: modbus.line.Line. units: list of dicts in the form of ot.json, checked before.
+    line: modbus.line.Line. units: list of dicts in the form of ot.json, checked before; None where
+    they come one by one: `planner.add` for each and `planner.finish` make the plan then.
     splits: addresses at which reads must not be merged, as (unit id, fc, address): what
     earlier refusals have taught (`splits` of a plan). first_group: number of the first read;
     end_group: the first number that is not this plan's. Raises planner.PlanError when there is too
     much for the bus or there are more reads than numbers. frames False: only its cost is asked for.
     """
 
-    def __init__(self, line, units, splits=(), first_group=0, end_group=MAX_GROUPS, frames=True):
+    def __init__(self, line, units=None, splits=(), first_group=0, end_group=MAX_GROUPS, frames=True):
         self.line = line
         self.units = []
         self.reads = []
         self.splits = list(splits)
         self.first_group = first_group
         self.end_group = end_group
-        planner = _planner()
-        planner.fill(self, units, frames)
-        self._phases = planner.phases(self) if frames else None  # now: the planner leaves before they are wanted
+        self._phases = None
+        if units is not None:
+            planner = _planner()
+            for unit in units:
+                planner.add(self, unit, frames)
+            planner.finish(self, frames)
 
     def forget_points(self):
         """Points are for whoever describes the reads; polling and splitting go on without them."""

@@ -23,17 +23,25 @@ class PlanError(ValueError):
     """The plan cannot be run; the text names what was found and what is allowed."""
 
 
-def fill(plan, units, frames):
-    """Make units and reads of `plan`; see modbus.plan.Plan. Without `frames` its cost can be asked, and no more."""
-    for config in units:
-        unit = _unit(config, len(plan.units))
-        plan.units.append(unit)
-        for fc, period_ms, points in _classes(config["points"]):
-            holes = [hole for hole in config.get("holes", ()) if hole["fc"] == fc]
-            _merge(plan, unit, fc, period_ms, points, holes, frames)
+def add(plan, config, frames):
+    """Take one more unit (a dict as in ot.json) into `plan`; returns its reads. Without `frames` the plan's cost can be
+    asked, and no more."""
+    first = len(plan.reads)
+    unit = _unit(config, len(plan.units))
+    plan.units.append(unit)
+    for fc, period_ms, points in _classes(config["points"]):
+        holes = [hole for hole in config.get("holes", ()) if hole["fc"] == fc]
+        _merge(plan, unit, fc, period_ms, points, holes, frames)
+    return plan.reads[first:]
+
+
+def finish(plan, frames):
+    """All units are there: see whether the line has the time."""
     if not plan.reads:
         raise PlanError("%s: found no point, allowed at least 1" % plan.line.name)
     _check(plan)
+    if frames:
+        plan._phases = phases(plan)  # now: this module leaves before they are wanted
 
 
 def _unit(config, index):

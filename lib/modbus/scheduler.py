@@ -92,10 +92,11 @@ class Scheduler:
         self._probe_ok_ms = now
 
     def begin(self):
-        """Polling begins now: so do the grids, which were laid when the plan was loaded."""
-        now = self._ms()
-        late_ms = max(0, self._diff(now, self._loaded_ms))
-        self._loaded_ms = now
+        """Polling begins now: so do the grids, which were laid when the plan was loaded. Once for each plan."""
+        if self._loaded_ms is None:
+            return
+        late_ms = max(0, self._diff(self._ms(), self._loaded_ms))
+        self._loaded_ms = None
         for i in range(len(self.ready)):
             if self.ready[i] >= 0:
                 self.ready[i] = self._add(self.ready[i], late_ms)

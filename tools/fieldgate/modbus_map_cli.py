@@ -33,15 +33,20 @@ def modbus_map(
 def map_of(path: Path) -> dict[str, Any]:
     """The map as a tree. Raises ProfileError."""
     ot = parse_json(read_text(path), str(path))
-    found = apply.mistakes_of(ot)
-    if found:
-        raise ProfileError(f"{path}: {found[0]}")
-    _, rules = apply.box_rules()
-    filled = rules.check(ot, rules.OT, "", [])
+    half = apply.on_the_box(ot)
+    if half.mistakes:
+        raise ProfileError(f"{path}: {half.mistakes[0]}")
     scada, virtual, image = box_map()
-    reads = list(scada.reads_of(filled, [None] * len(filled["buses"]))) + virtual.reads_of(filled)
-    _, mark = scada.map_of(reads)
-    tree: dict[str, Any] = {"format": 1, "mark": mark.hex(), "blocks": []}
+    reads = []
+    for number, bus in enumerate(half.head["buses"]):
+        units = [unit for of_bus, unit in half.units if of_bus == number]
+        line = scada.Line(bus["name"], bus["baud"], bus["serial_format"], 1000)
+        reads += scada.Plan(line, units, frames=False).reads
+    reads += virtual.reads_of(half.head)
+    made = scada.Map()
+    for read in reads:
+        made.add(read)
+    tree: dict[str, Any] = {"format": 1, "mark": made.whole()[1].hex(), "blocks": []}
     register = image.HEAD
     for read in reads:
         size = image.OWN + image.data_registers(read.fc, read.count)

@@ -6,13 +6,12 @@ point per line; the revision grows by one. A mistake is a ProfileError with the 
 
 from __future__ import annotations
 
-import copy
 import functools
+import io
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from fieldgate.places import ROOT
 from fieldgate.profiles.check import shown
@@ -28,20 +27,28 @@ def find_box_code() -> None:
             sys.path.append(str(ROOT / folder))
 
 
-def box_rules() -> tuple[ModuleType, ModuleType]:
-    """The box's own modules gateway.config and gateway.rules; plain Python."""
-    find_box_code()
-    from gateway import config, rules
+class OtHalf(NamedTuple):
+    """An OT half as the box has it: mistakes, one line each; head; units with the numbers of their buses."""
 
-    return config, rules
+    mistakes: list[str]
+    head: dict[str, Any]
+    units: list[tuple[int, dict[str, Any]]]
+
+
+def on_the_box(ot: dict[str, Any]) -> OtHalf:
+    """Let the box's own code read it."""
+    find_box_code()
+    from gateway.ot import Ot  # type: ignore[import-untyped]
+
+    lines: list[str] = []
+    half = Ot(io.BytesIO(json.dumps(ot).encode()), MAX_PORTS, lines)
+    units = [step for step in half.units() if step]
+    return OtHalf([line.partition(": ")[2] for line in lines], half.head, units)
 
 
 def mistakes_of(ot: dict[str, Any]) -> list[str]:
     """What the box would say to this OT half, one line per mistake."""
-    config, rules = box_rules()
-    lines: list[str] = []
-    tree = rules.check(copy.deepcopy(ot), rules.OT, "", lines)  # the box fills its defaults in
-    return lines or config.check_ot(tree, MAX_PORTS)
+    return on_the_box(ot).mistakes
 
 
 def box_mistakes(profile: dict[str, Any]) -> list[str]:
