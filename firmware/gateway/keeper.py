@@ -150,7 +150,8 @@ class Keeper:
         if self._used > 0:  # look again when three quarters of what may be used are
             wait_ms = min(max(LOOK_MS // 4, (free - GC_FREE_BYTES) * 750 // self._used), 4000)
         self._look_at = clock.ticks_add(now, wait_ms)
-        return free < GC_FREE_BYTES or clock.ticks_diff(now, self._gc_at) > GC_MS
+        soon = self._used * (LOOK_MS // 4) // 1000  # garbage until the next look at the earliest
+        return free < GC_FREE_BYTES + max(0, soon) or clock.ticks_diff(now, self._gc_at) > GC_MS
 
     async def tidy(self, sleep_ms):
         """Before long pieces are asked for: collect the heap, unless that has just been done."""
