@@ -14,7 +14,7 @@ from modbus.codes import COMM_LOSS_RISK, PAUSE_BOUNDS_MS, PAUSE_HOLD, READ_SPLIT
 
 SLICE_US = 2500  # most slices of the uplink are shorter
 ROOM_MS = 20
-ROOM_TURNS = 50  # of other tasks
+TURN_US = 50  # it waits for a window by turns of other tasks, one for each so many us of what it needs
 
 
 _SEARCH_BYTES = 36000  # a search takes 20 KB of a board's heap, 26 KB of the virtual one's
@@ -119,7 +119,8 @@ class Gateway:
         turns = 0
         while True:
             # As `room`, but a call of it would be garbage, and a sleep would leave half of a short wait unused.
-            if turns < ROOM_TURNS and free_us() < (publisher.need_us if served else SLICE_US):
+            need_us = publisher.need_us if served else SLICE_US
+            if turns < need_us // TURN_US and free_us() < need_us:
                 turns += 1
                 await sleep_ms(0)
                 continue

@@ -20,6 +20,7 @@ ROOM_TURNS = 100  # of other tasks: so long it waits for a good moment
 GC_MS = 10000  # ... and this often anyway, so that the heap's low is known
 SOON_US = 2000  # before a reply is due; then a pause is waited for without sleep, for so many turns
 SOON_TURNS = 20
+BURST = 200000  # bytes per second that a greeting with its terms makes garbage
 FRESH_MS = 500  # so long a collected heap is good for long pieces
 
 
@@ -38,7 +39,7 @@ class Keeper:
         self._gc_at = self._looked = self._look_at = clock.ticks_ms()  # the start ends with a collection
         self._collected = True  # since the last look
         self._free_bytes = 0  # at the last look
-        self._used = 0  # bytes per second that become garbage
+        self._used = BURST  # bytes per second that become garbage
         self._gc_us = 30000  # the last collection took so long
         self.schema_to_store = None  # called in a pause when the plan has changed
         self.chore = None  # the same for another file
@@ -149,10 +150,12 @@ class Keeper:
         if self._used > 0:  # look again when three quarters of what may be used are
             wait_ms = min(max(LOOK_MS // 4, (free - GC_FREE_BYTES) * 750 // self._used), 4000)
         self._look_at = clock.ticks_add(now, wait_ms)
-        return free < GC_FREE_BYTES or clock.ticks_diff(now, self._gc_at) > GC_MS
+        soon = self._used * (LOOK_MS // 4) // 1000  # garbage until the next look at the earliest
+        return free < GC_FREE_BYTES + max(0, soon) or clock.ticks_diff(now, self._gc_at) > GC_MS
 
     async def tidy(self, sleep_ms):
         """Before long pieces are asked for: collect the heap, unless that has just been done."""
+        self._used = BURST
         if self._clock.ticks_diff(self._clock.ticks_ms(), self._gc_at) > FRESH_MS:
             await self._collect(sleep_ms)
 
