@@ -4,7 +4,7 @@ import gc
 
 # Collect often while starting: otherwise what is kept lies scattered over the whole heap
 # between garbage, and no room is left in one piece (measured: 8 KB not to be had of 130 KB free).
-gc.threshold(20480)
+gc.threshold(40960)
 
 import asyncio  # noqa: E402
 import os  # noqa: E402
@@ -18,6 +18,10 @@ PROMPT = 7  # the console's `repl` or `update`: the Python prompt, for a limited
 
 def main():
     """Returns the exit status: 2 configuration, 3 hardware, 4 flash log, 5 ours, 6 start again, 7 prompt."""
+    if sys.platform == "rp2":
+        from ports.rp2 import names
+
+        names.take()  # before they are loaded
     import wiring
     from gateway import unload
 

@@ -63,9 +63,8 @@ def settler():
     if board.PORT != "rp2":
         return gc.collect
     settle = part("inplace").settle
-    from gateway import unload
-
     unload.unload("ports.rp2.inplace")
+    unload.unload("ports.rp2.xip")
     unload.unload("flashlog.watch")
     return settle
 

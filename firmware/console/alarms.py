@@ -3,7 +3,6 @@
 from console import audit_chain as chain
 from console import verbs
 from console.verbs import Refused
-from gateway import alarm_list
 
 
 def alarms(shell, words):
@@ -11,20 +10,19 @@ def alarms(shell, words):
     edge = shell.gateway.edge
     if not edge or not edge.alarms:
         raise Refused(verbs.MISSING, "no alarm is configured: set alarms in the OT half")
-    try:
-        if words and words[0] == "ack" and len(words) == 2:
-            yield from _acknowledge(shell, edge, words[1])
-        elif words and words[0] == "relearn" and len(words) == 2:
-            yield from _relearn(shell, edge, words[1])
-        elif not words or words == ["all"]:
-            yield from _listed(shell.gateway, edge, bool(words))
-        else:
-            raise Refused(verbs.VALUE, "found %s, allowed all, ack name|all, relearn name" % " ".join(words)[:40])
-    finally:
-        alarm_list.forget()
+    if words and words[0] == "ack" and len(words) == 2:
+        yield from _acknowledge(shell, edge, words[1])
+    elif words and words[0] == "relearn" and len(words) == 2:
+        yield from _relearn(shell, edge, words[1])
+    elif not words or words == ["all"]:
+        yield from _listed(shell.gateway, edge, bool(words))
+    else:
+        raise Refused(verbs.VALUE, "found %s, allowed all, ack name|all, relearn name" % " ".join(words)[:40])
 
 
 def _listed(gateway, edge, everything):
+    from gateway import alarm_list  # what it imports is there already where alarms are
+
     places = list(range(len(edge.alarms.alarms))) if everything else alarm_list.order_of(edge)
     for i in places:
         alarm = edge.alarms.alarms[i]

@@ -1,4 +1,4 @@
-"""Verbs that try the box itself: test, led."""
+"""The verb test: tries the parts of the box itself."""
 
 import os
 
@@ -10,51 +10,41 @@ from uplink.session import UP
 _FILE = "config.test"
 _BYTES = 256
 _NOBODY = 247  # the unit id that hardly anybody has
-# What the LED says; gateway.lamp shows it.
-CODES = (
-    "steady: all is well",
-    "1 blink: no network (type net)",
-    "2 blinks: no broker (type mqtt)",
-    "3 blinks: a unit is silent (type bus)",
-    "4 blinks: no unit of a line answers (type bus)",
-    "5 blinks: records were lost (type log)",
-    "quick: no configuration (type setup); dark: does not run",
-)
-
-
-def led(shell, words):
-    """led"""
-    lamp = shell.gateway.lamp
-    if lamp is None:
-        yield "this board has no LED; it would say:"
-    for code, text in enumerate(CODES):
-        here = "   "
-        if lamp and code == lamp.code:
-            here = "=> "
-        yield here + text
 
 
 def test(shell, words):
-    """Each part in turn; one line each."""
+    """test [loopback]"""
+    if words and words != ["loopback"]:
+        raise Refused(verbs.VALUE, "test takes loopback or nothing")
     gateway = shell.gateway
     bad = 0
-    for part in (_led, _flash, _network, _broker, _clock):
+    for part in () if words else (_led, _flash, _network, _broker, _clock):
         answer = yield from part(gateway)
         bad += answer[:2] == "!!"
         yield answer
-    for number, bus in enumerate(gateway.buses):
-        if hasattr(bus, "learned"):
-            continue
-        outcome, heard = yield from reading.ask(gateway, number, probe.plain(_NOBODY), 50)
-        echo = heard[:8] == bytes(probe.plain(_NOBODY))
-        yield "   %s: %s" % (
-            bus.line.name,
-            "own request heard: driver and receiver work (loopback)"
-            if echo
-            else "own requests are not heard: no loopback wired, as usual",
-        )
+    for number in range(len(gateway.buses)):
+        answer = yield from _loopback(gateway, number, bool(words))
+        bad += answer[:2] == "!!"
+        yield from verbs.wrapped(answer)
     if bad:
         raise Refused(verbs.CHECK, "%d of these failed: see !! above" % bad)
+
+
+def _loopback(gateway, number, wanted):
+    """wanted: it is said to be wired."""
+    bus = gateway.buses[number]
+    name = bus.line.name
+    if hasattr(bus, "learned"):
+        return "   %s: only listens, so it has no loopback" % name
+    request = bytes(probe.plain(_NOBODY))
+    outcome, heard = yield from reading.ask(gateway, number, request, 50)
+    if heard[: len(request)] == request:
+        return "   %s: own request comes back whole: driver and receiver work (loopback)" % name
+    if heard and outcome == reading.RUBBISH:
+        return "!! %s: own request comes back damaged (loopback), or somebody else talks: type bus frames" % name
+    if wanted:
+        return "!! %s: nothing comes back: the jumper, the driver, the receiver or the direction pin" % name
+    return "   %s: own requests are not heard: no loopback wired, as usual" % name
 
 
 def _led(gateway):

@@ -17,7 +17,8 @@ def check(shell, words):
     for line in errors or costs:
         yield from verbs.wrapped(line)
     if errors:
-        raise Refused(verbs.CHECK, "%d mistakes: mend them with set, or discard" % len(errors))
+        count = "%d mistakes" % len(errors) if len(errors) > 1 else "1 mistake"
+        raise Refused(verbs.CHECK, count + ": mend it with set, or discard")
     return costs
 
 
@@ -116,9 +117,12 @@ def rollback(shell, words):
             yield "the gateway starts again now"
             shell.gateway.restart()
             return
+        from console import look
+
         for number in sorted(revisions.numbers()):
             about = revisions.about(number)
-            yield "%d: %s, %d changes" % (number, about[0] if about else "incomplete", max(0, len(about) - 1))
+            who, _, second = about[0].partition(" ") if about else ("incomplete", "", "")
+            yield "%d: %s, %s, %d changes" % (number, who, look.second_text(second), max(0, len(about) - 1))
         raise Refused(verbs.VALUE, "nothing is on trial: name the revision to go back to")
     if not words[0].isdigit() or int(words[0]) not in revisions.numbers():
         raise Refused(verbs.VALUE, "no revision %s: type rollback to list them" % words[0])

@@ -20,10 +20,10 @@ _DAY_MS = 86400000
 
 
 def check(ports, errors, costs, sectors=0, plans=None):
-    """A generator of Nones, between which others run, and of gc.collect, to be called in a pause. Mistakes go to
-    `errors`, what it costs to `costs`, as lines. sectors: of the flash log, 0: not known. plans: those in use, None
-    where there are none."""
-    config.it_half(revisions.EDIT, errors)
+    """A generator of Nones, between which others run, and functions for a pause (console.verbs) with the heap
+    collected. Mistakes go to `errors`, what it costs to `costs`, as lines. sectors: of the flash log, 0: not known.
+    plans: those in use, None where there are none."""
+    it = config.it_half(revisions.EDIT, errors)  # kept: to read it again takes more memory than it does
     yield None
     file = config.opened(revisions.EDIT, config.OT_FILE, errors)
     if file is None:
@@ -38,6 +38,7 @@ def check(ports, errors, costs, sectors=0, plans=None):
         if errors:
             return
         _forget("gateway.config_points", "gateway.edge_rules", "gateway.machine_rules")
+        yield _load_planner
         cost = _Cost(ot, errors)
         for step in ot.units():
             if step:
@@ -50,7 +51,6 @@ def check(ports, errors, costs, sectors=0, plans=None):
         from console import expense
 
         yield None
-        it = config.it_half(revisions.EDIT, errors)
         costs.append(expense.network(it["publish"], cost.records, cost.reply_bytes, cost.values))
         yield gc.collect
         costs.append(expense.memory(it, cost.listens))
@@ -58,6 +58,10 @@ def check(ports, errors, costs, sectors=0, plans=None):
             line = expense.too_much(it, cost.listens, cost.heap, plans)
             if line:
                 errors.append(line)
+
+
+def _load_planner():
+    from modbus import planner  # noqa: F401  (what units leave between them is no room in one piece)
 
 
 def _forget(*names):

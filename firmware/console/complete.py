@@ -17,7 +17,11 @@ def complete(shell, text):
         return "", ""
     if len(words) == 2:
         head, dot, last = words[1].rpartition(".")
-        return _pick(last, _names(head), "")
+        names = [name for name in _names(head) if name.startswith(last)]
+        added, choices = _pick(last, names, "")
+        if len(names) == 1 and verb == "set" and _takes_value(words[1] + added):
+            added += " "
+        return added, choices
     if verb == "set" and len(words) == 3:
         try:
             rule = keys.find(words[1]).rule
@@ -26,6 +30,14 @@ def complete(shell, text):
         if rule[0] in ("one", "type"):
             return _pick(words[2], [str(value) for value in rule[1]], "")
     return "", ""
+
+
+def _takes_value(name):
+    """True for a whole key with nothing inside it."""
+    try:
+        return keys.find(name).rule[0] not in ("map", "list", "lazy", "or_null")
+    except keys.BadKey:
+        return False
 
 
 def _pick(begin, names, end):

@@ -17,7 +17,10 @@ async def run(port, gateway, sleep_ms):
         if shell is None:
             print("console: not enough memory now, press Enter again")
             continue
-        await shell.Shell(port, gateway, buf[:count]).run(sleep_ms)
+        try:
+            await shell.Shell(port, gateway, buf[:count]).run(sleep_ms)
+        except MemoryError:
+            print("console: out of memory, and logged out; press Enter")
         shell.release()
         for name in ("shell", "editor", "verbs"):
             unload.unload("console." + name)

@@ -61,6 +61,10 @@ def show(shell, words):
         try:
             place = jsonfile.find(scan, key.path)
         except jsonfile.NotFound:
+            if key.close:
+                raise Refused(verbs.UNKNOWN, "%s: unknown key, did you mean %s?" % (words[0], key.close))
+            if key.rule[0] == "map":
+                raise Refused(verbs.UNKNOWN, "there is no %s: show lists what there is" % words[0])
             if key.default is None:
                 raise Refused(verbs.UNKNOWN, "%s is not set: type set %s ?" % (words[0], words[0]))
             yield "%s %s (default)" % (words[0], json.dumps(key.default))
@@ -146,12 +150,14 @@ def _insertion(missing, key, name, text):
     if missing.kind == 91:  # a list
         if isinstance(wanted, str) and not (key.new and depth >= key.new - 1):
             raise Refused(verbs.UNKNOWN, "there is no %s: check with show, or type +%s to add it" % (wanted, wanted))
+        if isinstance(wanted, int) and wanted > missing.count:
+            raise Refused(verbs.VALUE, "%s: found %d, the next one is %d" % (name, wanted, missing.count))
         item = _nested(key.path, depth + 1, text)
         if isinstance(wanted, str):
             item = _named(wanted, item)
     else:
         item = "%s: %s" % (json.dumps(wanted), _nested(key.path, depth + 1, text))
-    return missing.end, missing.end, item if missing.empty else ", " + item
+    return missing.end, missing.end, ", " + item if missing.count else item
 
 
 def _nested(path, at, text):
@@ -159,6 +165,8 @@ def _nested(path, at, text):
     for i in range(len(path) - 1, at - 1, -1):
         step = path[i]
         if isinstance(step, int):
+            if step:
+                raise Refused(verbs.VALUE, "%s: found %d, the first one is 0" % (path[i - 1], step))
             text = "[%s]" % text
         elif path[i - 1] in keys.LISTS:
             text = "[%s]" % _named(step, text)
@@ -186,7 +194,8 @@ def unset(shell, words):
         try:
             place = jsonfile.find(scan, key.path)
         except jsonfile.NotFound:
-            raise Refused(verbs.UNKNOWN, "%s is not set" % name)
+            what = "unknown key, did you mean %s?" % key.close if key.close else "not set"
+            raise Refused(verbs.UNKNOWN, "%s: %s" % (name, what))
         start, end = place.item, place.end
         if place.right >= 0:
             end = place.right + 1

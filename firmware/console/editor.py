@@ -57,8 +57,9 @@ class Editor:
         """Take one byte; returns NOTHING, LINE, STOP, TAB or RAW."""
         self.echo = ""
         after_cr, self._after_cr = self._after_cr, byte == 13
-        if self._escape:
+        if self._escape and byte >= 32:
             return self._sequence(byte)
+        self._escape = 0  # a control character ends a sequence
         if 32 <= byte < 127:
             self.insert(chr(byte))
         elif byte == 13 or (byte == 10 and not after_cr):

@@ -5,13 +5,14 @@ import asyncio
 from console import verbs
 from console.verbs import bus_of
 
+_LONG_MS = 600000  # PAUSE_HOLD's bound
 _TELL = 20  # waits of 0.1 s between two lines of progress
-_KINDS = ("known", "common", "whole")
+_KINDS = ("known", "units", "common", "whole")
 _FOREIGN = "foreign traffic"
 
 
 def scan(shell, words):
-    """scan [bus] [known [baud format]|common|whole]"""
+    """scan [bus] [known [baud format]|units|common|whole]"""
     number, words = bus_of(shell.gateway, words)
     bus = shell.gateway.buses[number]
     if hasattr(bus, "learned"):
@@ -21,20 +22,27 @@ def scan(shell, words):
     kind = words.pop(0) if words else "known"
     if kind not in _KINDS:
         raise verbs.Refused(verbs.VALUE, "no search %s: there is %s" % (kind, " ".join(_KINDS)))
-    baud, serial_format = _setting(words)
+    if kind == "units" and not bus.plan.units:
+        raise verbs.Refused(verbs.MISSING, "no units are configured there: scan common")
+    baud, serial_format = _setting(words) if kind == "known" else (None, None)
     if kind != "known" or baud:
         shell.need("ot")
-        answer = "y"
         if shell.gateway.log is not None:  # else nobody polls
-            answer = yield verbs.Ask("polling of %s stops meanwhile. Go on? y: " % bus.line.name)
-        if not answer or answer.strip()[:1] not in "yY":
-            return
+            from console import stopping
+
+            if not (yield from stopping.agreed([bus], "polling of %s stops meanwhile" % bus.line.name, _LONG_MS)):
+                return
     found = []
     job = Job(shell.gateway, number, (kind, baud, serial_format), found)
     try:
         yield from follow(job, found)
     finally:
         job.end()
+    if kind == "units":
+        from console import parity
+
+        for line in parity.conclusions(bus, found):
+            yield from verbs.wrapped(line)
 
 
 def follow(job, found):
@@ -128,7 +136,7 @@ def ask_who(gateway, number, unit_id):
     answers = []
     task = asyncio.create_task(_ask_who(gateway, number, unit_id, answers))
     try:
-        while not answers:
+        while not task.done():
             yield None
     finally:
         task.cancel()

@@ -11,7 +11,6 @@ from console.look import utc_text
 from console.verbs import Refused
 from flashlog import history
 from flashlog.records import EVENT, TIME_MARK, Block
-from gateway import unload
 from gateway import words as glossary
 from gateway.clock import uptime_ms
 from modbus.names import quality_name
@@ -48,10 +47,7 @@ def incident(shell, words):
         start_ms, end_ms = moment_ms - minutes * 60000, moment_ms + minutes * 60000
     yield gateway.recorder.write  # what is not in flash yet
     lines = []
-    try:
-        faults = yield from _events(gateway, now_ms, start_ms, end_ms, lines)
-    finally:
-        unload.unload("flashlog.history")
+    faults = yield from _events(gateway, now_ms, start_ms, end_ms, lines)
     _audit(start_ms, end_ms, lines)
     if faults:
         _evidence(gateway, now_ms, start_ms, end_ms, lines)
@@ -71,7 +67,7 @@ def incident(shell, words):
         return True
 
     if (yield write):
-        yield "also in the file %s; after repl: mpremote resume fs cp :%s ." % (FILE, FILE)
+        yield "also in %s; after repl: mpremote resume fs cp :%s ." % (FILE, FILE)
 
 
 def _events(gateway, now_ms, start_ms, end_ms, lines):

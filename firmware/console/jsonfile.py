@@ -12,13 +12,13 @@ MAX_DEPTH = 8
 
 
 class NotFound(Exception):
-    """No such place; `depth` items of the path exist, `end` is where their container closes, `empty` if it has none."""
+    """No such place; `depth` items of the path exist, `end` is where their container closes, `count` are in it."""
 
-    def __init__(self, depth, end, empty, kind):
+    def __init__(self, depth, end, count, kind):
         super().__init__(depth)
         self.depth = depth
         self.end = end
-        self.empty = empty
+        self.count = count
         self.kind = kind  # ord of the container's bracket, 0 for a plain value
 
 
@@ -42,7 +42,7 @@ def find(scan, path):
         scan.seek(place.start)
         opening = scan.token()
         if opening < 0 or opening not in b"{[":
-            raise NotFound(depth, -1, False, 0)
+            raise NotFound(depth, -1, 0, 0)
         count = 0
         for key, inner in items(scan):
             count += 1
@@ -50,7 +50,7 @@ def find(scan, path):
                 place = inner
                 break
         else:
-            raise NotFound(depth, scan.tell(), not count, opening)
+            raise NotFound(depth, scan.tell(), count, opening)
     scan.seek(place.start)
     scan.skip()
     place.end = scan.tell()

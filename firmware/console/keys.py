@@ -12,6 +12,13 @@ Keys that both halves have (owner, revision) take ot. or it. in front.
 from gateway import rules
 from gateway.alike import nearest
 
+_LINE = 72  # columns beside "ERR 2 "
+_SHORT = (
+    ("a whole number ", ""),
+    (" characters out of ", " of "),
+    (" characters without ", " without "),
+    ("; did you mean ", "; meant "),
+)
 LISTS = ("buses", "units", "points")  # their items are found by name without naming the list
 
 
@@ -86,9 +93,8 @@ def _in_map(keys, word):
         if name in keys:
             return (keys[name][0][1], rules.REQUIRED), [name, _item(word)]
     close = nearest(word, keys)
-    raise BadKey(
-        "%s: unknown key, %s%s" % (word, "did you mean %s? " % close if close else "", "keys are " + listed(keys))
-    )
+    more = "did you mean %s?" % close if close else "keys are " + listed(keys, 48 - len(word))
+    raise BadKey("%s: unknown key, %s" % (word, more))
 
 
 def _item(word):
@@ -98,10 +104,10 @@ def _item(word):
     return int(word) if word.isdigit() else word
 
 
-def listed(words):
-    """The words in order, cut where a line would be too long."""
+def listed(words, room=160):
+    """The words in order, cut where they would take more than `room` characters."""
     text = " ".join(sorted(words))
-    return text if len(text) < 160 else text[:156] + " ..."
+    return text if len(text) < room else text[: text.rfind(" ", 0, room - 4)] + " ..."
 
 
 def parse(text, rule, key):
@@ -128,12 +134,23 @@ def parse(text, rule, key):
     rules.check(value, rule, key, mistakes)
     if not mistakes:
         return value, None
-    line = mistakes[0]
-    if kind in ("one", "type"):
-        close = nearest(text, [str(allowed) for allowed in rule[1]])
-        if close:
-            line += "; did you mean %s?" % close
-    return None, line
+    return None, _shorter(mistakes[0], text, rule, key)
+
+
+def _shorter(line, text, rule, key):
+    """The mistake for a terminal: one line of at most 78 columns wherever the key leaves room for that."""
+    close = nearest(text, [str(allowed) for allowed in rule[1]]) if rule[0] in ("one", "type") else None
+    found = line[: line.find(", allowed ")]
+    if rule[0] == "one":
+        line = "%s, allowed %s" % (found, " ".join([rules.shown(allowed).strip('"') for allowed in rule[1]]))
+    if close:
+        line += "; did you mean %s?" % close
+    for long, short in _SHORT:
+        if len(line) > _LINE:
+            line = line.replace(long, short)
+    if close and len(line) > _LINE:
+        line = "%s, did you mean %s?" % (found, close)
+    return line
 
 
 def _number(text):

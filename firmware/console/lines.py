@@ -28,11 +28,11 @@ def bus(shell, words):
         yield "%s: %d baud %s, efficiency %d.%d %%" % (
             (line.name, line.baud, line.serial_format) + divmod(bus.evidence.efficiency_permille(), 10)
         )
-        yield "unit             id state   requests timeouts   crc exceptions  ms mean"
+        yield "unit            id state  requests timeouts   crc refused  ms mean"
         for unit, tally, health in zip(bus.plan.units, bus.evidence.tallies, bus.scheduler.health):
             counts = tally.counts
-            yield "%-15s %3d %-7s %8d %8d %5d %10d %8d" % (
-                unit.name[:15],
+            yield "%-14s %3d %-6s %8d %8d %5d %7d %8d" % (
+                unit.name[:14],
                 unit.unit_id,
                 "silent" if health.quarantined else "ok",
                 counts[REQUESTS],
@@ -54,7 +54,8 @@ def hints(bus, clock):
         yield from _all_silent(bus, totals)
         return
     for each in silent:
-        yield "%s: no answer since %s, %d tries; others fine: check its power, and its address %d" % (
+        text = "%s: no answer since %s, %d tries; others fine: check its power, address %d, baud and parity: scan units"
+        yield text % (
             each.unit.name,
             _since(each, clock),
             each.fails,
@@ -97,12 +98,12 @@ def _all_silent(bus, totals):
     if totals[REPLIES] > totals[REQUESTS] // 2:
         yield "all units went silent together: the cable, the converter, or the machine's power"
     elif totals[CRC_ERRORS] * 4 > totals[REQUESTS] or bus.engine.stray_bytes > 2 * totals[REQUESTS]:
-        yield "bytes come back, but none is whole: A and B are swapped, or %d %s is not their setting: try scan" % (
+        yield "bytes come back, but none is whole: A and B are swapped, or %d %s is not their setting: scan units" % (
             line.baud,
             line.serial_format,
         )
     else:
-        yield "%s not a byte comes back: cable in? power? A and B swapped? address, baud, parity: try scan" % (
+        yield "%s not a byte comes back: cable in? power? A and B swapped? for baud, parity, address: scan units" % (
             "the only unit does not answer," if len(bus.scheduler.health) == 1 else "no unit answers,",
         )
 

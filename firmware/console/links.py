@@ -6,7 +6,8 @@ The set-up tries a broker with `attempt` and says what to do with `hint`.
 import random
 
 from console import verbs
-from console.verbs import Ask, Refused
+from console.verbs import Refused
+from modbus.codes import PAUSE_HOLD
 from uplink.session import UP
 
 _TRY_WAITS = 300  # of 0.1 s: name, TCP, TLS and login have time-outs of their own below that
@@ -27,13 +28,14 @@ _STEPS = (
     ("no such file", "bring the certificate with mpremote cp"),
     ("network is down", "no cable, no Wi-Fi or no address: type net"),
 )
+_SCAN_MS = 5000
 _PING_WAITS = 120  # of 0.1 s; the session gives up by itself after 10 s
 
 
 def net(shell, words):
     """Link, address, name servers."""
     net = shell.gateway.net
-    link = getattr(net, "link", None)
+    link = net.link
     yield "network: %s, %s" % ("up" if net.up() else "down", link.text() if link else "the host's")
     if hasattr(link, "address"):
         yield "address %s, netmask %s, gateway %s" % tuple(link.address()[:3])
@@ -53,7 +55,7 @@ def net(shell, words):
 def wifi(shell, words):
     """wifi [scan]"""
     gateway = shell.gateway
-    link = getattr(gateway.net, "link", None)
+    link = gateway.net.link
     if not hasattr(link, "networks"):
         raise Refused(verbs.MISSING, "this box uses no Wi-Fi: type net")
     if words and words != ["scan"]:
@@ -65,10 +67,19 @@ def wifi(shell, words):
     if not words:
         return
     shell.need("it")
-    answer = yield Ask("polling stops for about 3 s. Go on? y: ")
-    if not answer or answer.strip()[:1] not in "yY":
+    from console import stopping
+
+    if not (yield from stopping.agreed(gateway.buses, "polling stops for about 3 s", _SCAN_MS)):
         return
-    found = yield link.networks  # in a pause of the bus
+    try:
+        for bus in gateway.buses:
+            bus.ask(PAUSE_HOLD)
+        while not all([bus.granted(PAUSE_HOLD) for bus in gateway.buses]):
+            yield 1
+        found = link.networks()  # nothing else runs meanwhile
+    finally:
+        for bus in gateway.buses:
+            bus.done(PAUSE_HOLD)
     for name, dbm, is_open in found:
         yield "%-32s %4d dBm %s%s" % (name, dbm, quality(dbm), ", open" if is_open else "")
     if not found:

@@ -18,6 +18,15 @@ _QUEUE = 16  # results that may wait for the terminal; what comes faster is left
 
 def watch(shell, words):
     """Ends by Ctrl-C or after the given number of lines."""
+    try:
+        yield from _watch(shell, words)
+    finally:
+        shell.gateway.tap = None
+        for name in OURS:
+            unload.unload(name)
+
+
+def _watch(shell, words):
     gateway = shell.gateway
     left = 1 << 29
     if words and words[-1].isdigit():
@@ -38,24 +47,21 @@ def watch(shell, words):
                 missed[0] += 1
 
     gateway.tap = tap
-    try:
-        while left > 0:
-            if not queue:
-                yield None
-                continue
-            group, quality, data = queue.pop(0)
-            for line in _lines(groups[group], quality, data, point):
-                yield line
-                left -= 1
-                if left <= 0:
-                    break
-            if missed[0]:
-                yield "   (%d reads left out: the terminal is slower)" % missed[0]
-                missed[0] = 0
-    finally:
-        gateway.tap = None
-        for name in OURS:
-            unload.unload(name)
+    while left > 0:
+        if shell.crowded:  # a Ctrl-C behind all that would not be seen
+            raise verbs.Refused(verbs.STOPPED, "more lines wait: watch goes on until Ctrl-C, so it comes last")
+        if not queue:
+            yield None
+            continue
+        group, quality, data = queue.pop(0)
+        for line in _lines(groups[group], quality, data, point):
+            yield line
+            left -= 1
+            if left <= 0:
+                break
+        if missed[0]:
+            yield "   (%d reads left out: the terminal is slower)" % missed[0]
+            missed[0] = 0
 
 
 def _groups(gateway, unit, point):

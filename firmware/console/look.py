@@ -1,5 +1,6 @@
 """Verbs that look: status, log, about. Every answer fits a screen, and a fault comes with the next step."""
 
+from console import verbs
 from flashlog.layout import outlook
 from gateway import revisions, telemetry
 from gateway import schema as schemas
@@ -33,7 +34,7 @@ def states(gateway):
     else:
         text = session.last_error or "no connection yet"
         lines.append((0, "%s: type mqtt" % (text if text[:7] == "broker " else "broker: " + text)))
-    link = gateway.link
+    link = gateway.net.link
     up = gateway.net.up()
     text = link.text() if link else "the host's"
     lines.append((2, "network: up, %s" % text) if up else (0, "network: down, %s: type net" % text))
@@ -119,7 +120,7 @@ def log(shell, words):
         stats.erases,
     )
     if gateway.recorder.flash_units:
-        yield outlook(log.sectors, max(1, gateway.recorder.flash_units * 16 * 86400 // seconds))
+        yield from verbs.wrapped(outlook(log.sectors, max(1, gateway.recorder.flash_units * 16 * 86400 // seconds)))
 
 
 def about(shell, words):
@@ -136,6 +137,11 @@ def about(shell, words):
         "%d" % now.current if now.current else "as delivered",
         " on trial" if revisions.on_trial() else "",
     )
+
+
+def second_text(second):
+    """As `utc_text`, of what audit_chain.when gives."""
+    return utc_text(int(second) * 1000) if second.isdigit() else "without a time"
 
 
 def utc_text(utc_ms):

@@ -39,10 +39,11 @@ TEXTS = {
         ("read 1 4 0 2", "read meter 3 100"),
     ),
     "scan": (
-        "[bus] [known [baud format]|common|whole]",
-        "search for units, with reads only: at the bus's own setting between polls (3 minutes), at the usual settings "
-        "(10 s) or at all (9 minutes), for which polling stops; on a bus that only listens, what it has heard",
-        ("scan", "scan line1 common", "scan known 9600 8N1"),
+        "[bus] [known [baud format]|units|common|whole]",
+        "search for units, reads only: at the bus's setting between polls (3 minutes); polling stops for units: yours "
+        "at every baud and parity (4 s each), common: usual settings (10 s), whole: all (9 minutes); a bus that only "
+        "listens tells what it has heard",
+        ("scan units", "scan line1 common", "scan known 9600 8N1"),
     ),
     "identify": (
         "[bus] unit_id",
@@ -80,12 +81,20 @@ TEXTS = {
     "logout": ("", "forget who you are", ("logout",)),
     "who": ("", "who is logged in, and which roles have passwords", ("who",)),
     "password": ("ot|it|viewer", "set the password of a role", ("password ot",)),
-    "audit": ("[verify]", "the record of logins and changes, or a check of its chain", ("audit", "audit verify")),
+    "audit": (
+        "[all | verify]",
+        "the newest of the record of logins and changes, all of it, or a check of its chain",
+        ("audit", "audit verify"),
+    ),
     "reboot": ("", "write everything to flash and start again", ("reboot",)),
     "net": ("", "network: link, signal, address, name servers", ("net",)),
     "wifi": ("[scan]", "Wi-Fi and its signal; scan lists what is in reach (polling stops for 3 s)", ("wifi scan",)),
     "mqtt": ("[test]", "broker: state and what to do; test measures how fast it answers", ("mqtt", "mqtt test")),
-    "test": ("", "try LED, flash, network, broker, clock and, where one is wired, the loopback", ("test",)),
+    "test": (
+        "[loopback]",
+        "try LED, flash, network, broker, clock and, where one is wired, the loopback; loopback: it must be there",
+        ("test", "test loopback"),
+    ),
     "led": ("", "what the LED's blinks mean, and what it shows now", ("led",)),
     "lock": ("[off]", "log out, and show nothing to who has not logged in, also after a restart", ("lock", "lock off")),
     "incident": (
@@ -117,7 +126,7 @@ def help(shell, words):
     if not isinstance(verb, str):
         raise verbs.Refused(verbs.UNKNOWN, "no verb %s: type help" % words[0][:20])
     usage, what, examples = TEXTS[verb]
-    yield "%s %s" % (verb, usage)
+    yield ("%s %s" % (verb, usage)).rstrip()
     yield from verbs.wrapped("  " + what)
     for example in examples:
         yield "  example: " + example

@@ -47,7 +47,7 @@ def _place():
 def _network(gateway, it):
     """The network seam, up if anyhow possible."""
     net = gateway.make_net(it)
-    link = getattr(net, "link", None)
+    link = net.link
     while True:
         if hasattr(link, "networks"):
             yield from _wifi(gateway, link, it)

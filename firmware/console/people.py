@@ -21,6 +21,8 @@ _SLICE = 25  # rounds between two looks at the loop: 3 ms on an RP2040
 _TRIES = "config/tries"
 _MIN_CHARS = 8
 _WAIT_LIMIT_S = 60
+_NEWEST = 5  # entries of the record that fit a screen
+_NO_PASSWORD = "%s has no password yet: type password %s"
 
 
 def _people():
@@ -68,6 +70,8 @@ def _role(words):
 def login(shell, words):
     """login role"""
     role = _role(words)
+    if role not in _people():
+        raise Refused(verbs.LOGIN, _NO_PASSWORD % (role, role))
     yield from _prove(shell, role, words[1] if len(words) > 1 else (yield Ask("password: ", True)))
     shell.role = role
     chain.note(shell, "login")
@@ -87,7 +91,7 @@ def need_both(shell, halves=("ot", "it")):
 def _prove(shell, role, password):
     known = _people().get(role)
     if known is None:
-        raise Refused(verbs.LOGIN, "%s has no password yet: type password %s" % (role, role))
+        raise Refused(verbs.LOGIN, _NO_PASSWORD % (role, role))
     if password is None:
         raise Refused(verbs.STOPPED, "stopped")
     tries = _tries()
@@ -181,12 +185,24 @@ def set_password(shell, role, first):
 
 
 def audit(shell, words):
-    """audit [verify]"""
+    """audit [all | verify]"""
+    if words not in ([], ["all"], ["verify"]):
+        raise Refused(verbs.VALUE, "audit takes all, verify or nothing")
+    if not revisions.exists(chain.FILE):
+        yield "nothing is recorded yet"
+        return
     if words == ["verify"]:
         count, bad = chain.verify()
         if bad:
             raise Refused(verbs.CHECK, "line %d does not fit to the chain: somebody changed the record" % bad)
         yield "%d lines, the chain is whole, head %s" % (count, chain.head())
         return
-    for line in chain.lines():
-        yield line
+    from console import look  # not beside the set-up
+
+    count = sum([1 for line in chain.lines()])
+    if count > _NEWEST and not words:
+        yield "the newest of %d; type audit all" % count
+    for number, line in enumerate(chain.lines()):
+        if words or number >= count - _NEWEST:
+            parts = line.split(" ", 2)
+            yield from verbs.wrapped("%s %s %s" % (parts[0], look.second_text(parts[1]), parts[2]))

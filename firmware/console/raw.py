@@ -8,6 +8,7 @@ What is an ERR goes to the errors, which makes mpremote end with a status other 
 from console import verbs
 
 _MAX_CODE_BYTES = 512
+_GONE_MS = 10000
 _BANNER = "raw REPL; CTRL-B to exit\r\n>"
 # Ctrl-D without code asks for a soft reset, as mpremote does without `resume`; it waits for these two words at the end.
 _NO_RESET = "OK\r\nthe gateway goes on: no soft reboot\r\n"
@@ -15,12 +16,12 @@ _REFUSED = 'refused while the gateway runs: only  import console; console.run("s
 
 
 async def serve(shell, sleep_ms):
-    """Until Ctrl-B."""
+    """Until Ctrl-B, or until the program has gone: who types then must get the console."""
     await shell.write("\r\n" + _BANNER, sleep_ms)
     code = bytearray()
     while True:
-        byte = await shell.key(sleep_ms)
-        if byte == 2:
+        byte = await shell.key(sleep_ms, _GONE_MS)
+        if byte == 2 or byte < 0:
             await shell.write("\r\n> ", sleep_ms)
             return
         if byte == 3:
@@ -30,8 +31,8 @@ async def serve(shell, sleep_ms):
             await shell.write("\r\n" + _BANNER, sleep_ms)
         elif byte == 5:
             # Raw paste is asked for by Ctrl-E A Ctrl-A: answer that it is known but not offered.
-            await shell.key(sleep_ms)
-            await shell.key(sleep_ms)
+            await shell.key(sleep_ms, _GONE_MS)
+            await shell.key(sleep_ms, _GONE_MS)
             await shell.write("R\x00", sleep_ms)
         elif byte == 4 and not code:
             await shell.write(_NO_RESET + _BANNER, sleep_ms)
@@ -44,7 +45,10 @@ async def serve(shell, sleep_ms):
 
 def line_of(code):
     """The line in `console.run('line')`, None when the code is something else."""
-    text = str(code, "utf-8") if all([byte < 128 for byte in code]) else ""
+    for byte in code:
+        if byte > 127:
+            return None
+    text = str(code, "utf-8")
     for part in text.replace("\n", ";").split(";"):
         part = part.strip()
         if part in ("", "import console"):

@@ -110,7 +110,7 @@ def ask(gateway, number, frame, patience_ms=250):
         raise Refused(verbs.BUSY, "%s only listens: the box never sends on it" % gateway.buses[number].line.name)
     task = asyncio.create_task(run())
     try:
-        while not answers:
+        while not task.done():
             yield None
     finally:
         task.cancel()

@@ -109,7 +109,7 @@ def _offer(gateway, number, units):
         if not words or words[0] in ("y", "yes"):
             break
         try:
-            _choose(found, words)
+            yield _choose(found, words)
         except (ValueError, IndexError):
             yield "no such unit or profile; for example: %d none" % units[0].unit_id
     chosen = []
@@ -124,15 +124,15 @@ def _offer(gateway, number, units):
 
 
 def _choose(found, words):
-    # Raises ValueError or IndexError for what is not there.
+    # Returns a line that says what it will be. Raises ValueError or IndexError for what is not there.
     for entry in found:
         if entry[0].unit_id == int(words[0]):
             if words[1] == "none":
                 entry[1] = -2
-                return
+                return "unit %s: left out" % words[0]
             files = [choice[0].rsplit("/", 1)[1][:-5] for choice in entry[0].choices]
             entry[1] = files.index(words[1])
-            return
+            return "unit %s: %s" % (words[0], words[1])
     raise ValueError
 
 
@@ -193,7 +193,8 @@ def _passwords(shell):
         while True:
             first = yield Ask("7 password of the %s half (Enter: none): " % role.upper(), True)
             if not first:
-                yield "no password: whoever is at the console may change everything"
+                what = "everything" if role == "ot" else "that half, and give it a password"
+                yield "no password: whoever is at the console may change " + what
                 return
             try:
                 yield from people.set_password(shell, role, first)

@@ -19,10 +19,12 @@ LOCK = "config/locked"  # there while nobody may look without a login
 POLL_MS = 20
 IDLE_MS = 600000
 KEPT = ("shell", "editor", "verbs", "door")  # the rest is loaded for a verb
+_BROUGHT = ("flashlog.history", "gateway.alarm_list", "gateway.edge_cost", "modbus.probe")  # by verbs, for themselves
 _SPARE_BYTES = 20000  # must be free before a verb is loaded: the largest needs 15 KB
 _PIECE = 32  # bytes written at once: 3 ms at 115200 baud
 _REST_LIMIT_MS = 1000
 _PATIENCE_MS = 5000
+_CTRL_C = 3
 _WAIT_MS = 100  # what a verb's None waits
 
 
@@ -32,7 +34,7 @@ class Shell:
     def __init__(self, port, gateway, typed=b""):
         self.gateway = gateway
         self.role = None
-        self.done = False  # a verb has ended the session
+        self.crowded = False  # so much was typed ahead that a Ctrl-C behind it would not be seen
         self._port = port
         self._editor = editor.Editor()
         self._buf = bytearray(_PIECE)
@@ -69,7 +71,7 @@ class Shell:
                         await self._complete(sleep_ms)
                     else:
                         await (await self._load("raw", sleep_ms)).serve(self, sleep_ms)
-                except Refused:  # no memory for the code
+                except (Refused, MemoryError, OSError, ValueError):  # no memory now, or a file that cannot be read
                     await self.write("\a", sleep_ms)
                 release()
         if self.role:
@@ -85,13 +87,15 @@ class Shell:
         self._next += 1
         return self._buf[self._next - 1]
 
-    async def key(self, sleep_ms):
-        """Wait for the next byte."""
-        while True:
+    async def key(self, sleep_ms, limit_ms=IDLE_MS):
+        """The next byte; -1 when none comes within limit_ms."""
+        while limit_ms > 0:
             byte = self._key()
             if byte >= 0:
                 return byte
             await sleep_ms(POLL_MS)
+            limit_ms -= POLL_MS
+        return -1
 
     async def write(self, text, sleep_ms):
         """All of `text`, in pieces between which others run; what a terminal does not take for long is dropped."""
@@ -135,7 +139,7 @@ class Shell:
     async def _run(self, words, say, ask, sleep_ms):
         if not words or words[0][0] == "#":  # a comment of a pasted dump
             return
-        verb = verbs.find(words[0])
+        verb = "help" if words[0] == "?" else verbs.find(words[0].lower())
         if verb is None:
             raise Refused(verbs.UNKNOWN, "unknown verb %s: %s" % (words[0][:20], verbs.hint(words[0])))
         if not isinstance(verb, str):
@@ -176,12 +180,16 @@ class Shell:
         await say("OK")
 
     def _stop_pressed(self):
-        # Looks at what was typed meanwhile without taking it, unless it is Ctrl-C.
-        if self._next == self._have:
-            self._have = self._port.read_into(self._buf)
-            self._next = 0
-        for i in range(self._next, self._have):
-            if self._buf[i] == 3:
+        # Looks at what was typed meanwhile without taking it, unless it is Ctrl-C; that may stand behind other keys.
+        buf, left = self._buf, self._have - self._next
+        for i in range(left if self._next else 0):
+            buf[i] = buf[self._next + i]
+        self._next, self._have = 0, left
+        if left < len(buf):
+            self._have += self._port.read_into(memoryview(buf)[left:])
+        self.crowded = self._have == len(buf)
+        for i in range(self._have):
+            if buf[i] == _CTRL_C:
                 self._next = i + 1
                 self._stopped = True
         return self._stopped
@@ -193,7 +201,8 @@ class Shell:
         await self.write(ask.text, sleep_ms)
         try:
             while True:
-                what = keys.key(await self.key(sleep_ms))
+                byte = await self.key(sleep_ms)
+                what = keys.key(byte if byte >= 0 else _CTRL_C)  # nobody is there any more
                 await self.write(keys.echo, sleep_ms)
                 if what == editor.LINE:
                     return keys.text()
@@ -225,7 +234,9 @@ class Shell:
         module = await self._load("complete", sleep_ms)
         added, choices = module.complete(self, self._editor.before())
         if choices:
-            await self.write("\r\n%s\r\n%s%s" % (choices, PROMPT, self._editor.shown()), sleep_ms)
+            for line in verbs.wrapped(choices):
+                await self.write("\r\n" + line, sleep_ms)
+            await self.write("\r\n%s%s" % (PROMPT, self._editor.shown()), sleep_ms)
         elif added:
             self._editor.insert(added)
             await self.write(self._editor.echo, sleep_ms)
@@ -247,6 +258,8 @@ class Shell:
 def release():
     """Drop the code of the verbs: 1.5 bytes of heap for every byte of .mpy."""
     unload.starters()
+    for name in _BROUGHT:
+        unload.unload(name)
     path = _loaded_verb()
     while path:
         unload.unload(path)

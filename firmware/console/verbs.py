@@ -40,14 +40,14 @@ MODULES = {
     "wifi": "links",
     "mqtt": "links",
     "test": "bench",
-    "led": "bench",
+    "led": "led",
     "lock": "people",
     "incident": "incident",
     "repl": "change",
     "update": "change",
 }
 # Need what runs with a configuration only.
-NOT_BLANK = "status bus log watch about net wifi mqtt test led incident"
+NOT_BLANK = "status bus log watch about net wifi mqtt test incident"
 UNLOCKED = "help login who"  # what a locked console answers
 
 # Codes of ERR lines.

@@ -14,10 +14,13 @@ ERASE_MS = 60  # a sector erase takes 45 ms typically (W25Q16JV datasheet, 9.6)
 ERASE_SOON = 2  # from the log: it does not wait for an idle bus any more
 ACK_MS = 1000
 GC_FREE_BYTES = 16384  # collect when less than this is left (a collection takes 44 ms on a Pico W) ...
-GC_LOOK_MS = 500  # at first and when in doubt; looking takes 7 ms on an RP2040
+LOOK_MS = 500  # at first and when in doubt; looking takes 7 ms on an RP2040
 LOOK_US = 8000
-ROOM_MS = 200  # so long it waits for a good moment
+ROOM_TURNS = 100  # of other tasks: so long it waits for a good moment
 GC_MS = 10000  # ... and this often anyway, so that the heap's low is known
+SOON_US = 2000  # before a reply is due; then a pause is waited for without sleep, for so many turns
+SOON_TURNS = 20
+FRESH_MS = 500  # so long a collected heap is good for long pieces
 
 
 class Keeper:
@@ -32,8 +35,10 @@ class Keeper:
         self._publisher = publisher
         self._watchdog = watchdog
         self._wrote = clock.ticks_ms()
-        self._gc_at = self._looked = self._look_at = clock.ticks_ms()
+        self._gc_at = self._looked = self._look_at = clock.ticks_ms()  # the start ends with a collection
+        self._collected = True  # since the last look
         self._free_bytes = 0  # at the last look
+        self._used = 0  # bytes per second that become garbage
         self._gc_us = 30000  # the last collection took so long
         self.schema_to_store = None  # called in a pause when the plan has changed
         self.chore = None  # the same for another file
@@ -55,6 +60,7 @@ class Keeper:
                 await self.pause(PAUSE_FLASH, sleep_ms)
                 self._write()
                 self.resume(PAUSE_FLASH)
+                await sleep_ms(0)  # the lines go on before anything else is looked after
             if self.schema_to_store:
                 await self.pause(PAUSE_FLASH, sleep_ms)
                 store, self.schema_to_store = self.schema_to_store, None
@@ -72,34 +78,35 @@ class Keeper:
                 self._log.idle()
                 self.writing = False
                 self.resume(PAUSE_ERASE)
-            if self._garbage():
-                await self._room(sleep_ms)
-                self._collect()
+            if clock.ticks_diff(clock.ticks_ms(), self._look_at) >= 0:
+                await self._room(LOOK_US, sleep_ms)
+                if self._garbage():
+                    await self._collect(sleep_ms)
 
-    async def _room(self, sleep_ms):
-        """Wait, at most ROOM_MS, for the moment at which the lines notice a collection least.
+    async def _room(self, need_us, sleep_ms):
+        """Wait, not for long, for the moment at which the lines notice least that the loop is held for need_us.
 
         Best while they idle, else right after a request: its reply arrives meanwhile, by interrupts.
         """
         most = 0
-        for tries in range(ROOM_MS):
+        for turn in range(ROOM_TURNS):
             free = self.free_us()
-            if free > self._gc_us or (tries > ROOM_MS // 4 and free > most - (most >> 2)):
+            if free > need_us or (turn > ROOM_TURNS // 6 and free > most - (most >> 2)):
                 return
             most = max(most, free)
-            await sleep_ms(1)
+            await sleep_ms(0)  # a sleep would leave much of a short moment unused
 
-    def _collect(self):
+    async def _collect(self, sleep_ms):
+        await self._room(self._gc_us, sleep_ms)
         clock = self._clock
         for bus in self._buses:
             bus.expect(PAUSE_GC)
         free = [bus.free_us() for bus in self._buses]
         start = clock.ticks_us()
         gc.collect()
-        self._free_bytes = gc.mem_free()
-        self.heap_low_bytes = min(self.heap_low_bytes, self._free_bytes)
         self._gc_us = took = clock.ticks_diff(clock.ticks_us(), start)
-        self._gc_at = self._looked = clock.ticks_ms()
+        self._gc_at = self._look_at = clock.ticks_ms()
+        self._collected = True
         for bus, us in zip(self._buses, free):
             bus.held(PAUSE_GC, took, us)
 
@@ -127,22 +134,27 @@ class Keeper:
         return self._clock.ticks_diff(self._clock.ticks_ms(), self._wrote) >= ACK_MS
 
     def _garbage(self):
-        """True when it is time to collect. Looking takes 7 ms: no more often than the use of memory asks for."""
+        """Look at the heap, which takes 7 ms, and plan the next look; True when it is time to collect."""
         clock = self._clock
         now = clock.ticks_ms()
-        late_ms = clock.ticks_diff(now, self._look_at)
-        if late_ms < 0 or (late_ms < ROOM_MS and self.free_us() < LOOK_US):
-            return False
         free = gc.mem_free()
-        used = self._free_bytes - free
-        passed = max(1, clock.ticks_diff(now, self._looked))
+        if self._collected:
+            self._collected = False
+            self.heap_low_bytes = min(self.heap_low_bytes, free)
+        else:
+            self._used = (self._free_bytes - free) * 1000 // max(1, clock.ticks_diff(now, self._looked))
         self._free_bytes = free
         self._looked = now
-        wait_ms = GC_LOOK_MS
-        if used > 0:  # look again when half of what may be used is
-            wait_ms = min(max(GC_LOOK_MS // 4, (free - GC_FREE_BYTES) // 2 * min(passed, 4000) // used), 4000)
+        wait_ms = LOOK_MS
+        if self._used > 0:  # look again when three quarters of what may be used are
+            wait_ms = min(max(LOOK_MS // 4, (free - GC_FREE_BYTES) * 750 // self._used), 4000)
         self._look_at = clock.ticks_add(now, wait_ms)
         return free < GC_FREE_BYTES or clock.ticks_diff(now, self._gc_at) > GC_MS
+
+    async def tidy(self, sleep_ms):
+        """Before long pieces are asked for: collect the heap, unless that has just been done."""
+        if self._clock.ticks_diff(self._clock.ticks_ms(), self._gc_at) > FRESH_MS:
+            await self._collect(sleep_ms)
 
     def free_us(self):
         """us from now for which no line notices that somebody holds the loop. Allocates nothing."""
@@ -160,21 +172,22 @@ class Keeper:
         """Wait until no reply is awaited on any bus; nothing is sent until `resume`. Counted by cause."""
         for bus in self._buses:
             bus.ask(cause)
+        turns = 0
         while not all([bus.ask(cause) for bus in self._buses]):  # again, as another's `resume` may have withdrawn it
-            await sleep_ms(1)
+            turns += self.free_us() < SOON_US
+            await sleep_ms(0 if 0 < turns < SOON_TURNS else 1)  # a sleep takes longer than it says
 
     async def load(self, importer, sleep_ms, least_bytes=0):
         """What `importer()` imports and returns, loaded in a pause; None where the heap has no room for it now.
 
-        The heap is collected first: code that comes to lie between garbage leaves it in pieces. None also when fewer
+        The heap is tidied first: code that comes to lie between garbage leaves it in pieces. None also when fewer
         than least_bytes are free then. Who asks tries again later; polling goes on.
         """
+        await self.tidy(sleep_ms)
         await self.pause(PAUSE_MODULE, sleep_ms)
         try:
-            gc.collect()
-            await sleep_ms(0)  # who waits for a key need not wait for both
-            return importer() if gc.mem_free() >= least_bytes else None
-        except MemoryError:
+            return importer() if not least_bytes or gc.mem_free() >= least_bytes else None
+        except (MemoryError, ImportError):  # no room to look for a module shows as if there were none
             return None
         finally:
             unload.forget_index()

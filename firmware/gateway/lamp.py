@@ -2,7 +2,7 @@
 
 Codes: 5 records were lost since the start, 4 no unit of a line answers, 3 a unit is silent, 2 no broker, 1 no network,
 0 (steady) none. Quick blinking is a box without configuration (gateway.blank); dark is a box that does not run. The
-words for people stand in console.bench and boards/README.md.
+words for people stand in console.led and boards/README.md.
 """
 
 STEP_MS = 250  # one step; a blink is one light and one dark

@@ -75,6 +75,7 @@ class Reports:
         for piece in pieces:
             text += piece
             await sleep_ms(0)
+            await self._gateway.room(sleep_ms)
         publisher, session = self._gateway.publisher, self._gateway.session
         while publisher.notice is not None:
             if not session.ready:

@@ -5,9 +5,9 @@
 
 kind "known" at the bus's own setting runs between polls: it takes at most a tenth of the time and asks when
 the bus is idle for long enough; where it never is, a poll waits for one question. Any other search has the
-bus for itself: polling is off (every read is reported as not_asked), flash and garbage collection get their
-pauses between questions. Only reads are sent; nothing is while others are heard, unless confirmed.
-The module is loaded for a search and dropped afterwards by `forget`.
+bus for itself (units: the configured ones, at every setting): polling is off, every read is reported as not_asked,
+flash and garbage collection get their pauses between questions. Only reads are sent; nothing is while others are heard,
+unless confirmed. The module is loaded for a search and dropped afterwards by `forget`.
 """
 
 import sys
@@ -19,7 +19,7 @@ from modbus.codes import NOT_ASKED, PAUSE_HOLD, PAUSE_SCAN
 from modbus.identity import Identify
 from modbus.scan import STATES, Search
 
-KINDS = ("known", "common", "whole")
+KINDS = ("known", "common", "whole", "units")
 PATIENCE_MS = 55
 QUESTION_MS = 20  # of a question besides patience, request and reply: looks, t3.5 on both sides
 WAIT_MS = 2000  # for an idle time that is long enough
@@ -78,7 +78,20 @@ class Searching:
         own = kind == "known" and (baud, serial_format) == (line.baud, line.serial_format)
         self._tuned = (line.baud, line.serial_format)
         self.between = Between(bus, gateway.clock) if own else None
-        way = ways.known(baud, serial_format, PATIENCE_MS) if kind == "known" else getattr(ways, kind)()
+        if kind == "known":
+            way = ways.known(baud, serial_format, PATIENCE_MS)
+        elif kind == "units":
+            missing = [unit.unit_id for unit in bus.plan.units]
+            way = ways.units(missing, baud, serial_format)
+            tell = on_found
+
+            def on_found(found):
+                if found.unit_id in missing:
+                    missing.remove(found.unit_id)
+                    tell(found)
+
+        else:
+            way = getattr(ways, kind)()
         self._ask = Ask(self._open, gateway.clock, True)
         self.search = Search(self._ask, gateway.clock, way, on_found, 1500, self.between)
         self.cancel = self.search.cancel

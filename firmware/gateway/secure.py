@@ -44,5 +44,5 @@ def front(gateway, net, it):
 
         from uplink.tls_link import TlsNet
 
-        net = TlsNet(net, clock, secured, timekeeper.utc_ms, Pauses(gateway), tls)
+        gateway.tls = net = TlsNet(net, clock, secured, timekeeper.utc_ms, Pauses(gateway), tls)
     return net, timekeeper

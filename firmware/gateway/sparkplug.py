@@ -21,6 +21,7 @@ from uplink.sparkplug import METRIC_BYTES, PayloadWriter
 PAYLOAD_BYTES = births.PAYLOAD_BYTES
 DATA_BYTES = 1400  # where a data message is split
 METRICS_PER_STEP = 4
+STEP_US = 2500  # as of Publisher
 REBIRTH_MS = 2000  # least time between two that were asked for
 
 _PREFIX = "spBv1.0/"
@@ -53,6 +54,7 @@ class SparkplugPublisher:
         self._writer = PayloadWriter(PAYLOAD_BYTES)
         self._word = bytearray(4)
         self._place = memoryview(bytes(2))  # load_words asks for the place of each row
+        self.need_us = STEP_US
         self.notice = None  # (topic, text), retained, as of Publisher
         self.skipped = 0  # records of a boot that never learned the time, or of a schema that is not kept any more
         self.unreadable = None  # why the log's next block cannot be read

@@ -55,8 +55,8 @@ def build(gateway, parts, planned, it):
     gateway.who = telemetry.identity(it["box"], gateway.boot, log.log_id)
     base = "/".join([it["place"][part] for part in ("enterprise", "site", "area", "line", "cell", "asset")])
     gateway.base = base
-    gateway.link = parts.net.link
     gateway.timekeeper = None  # where the time is asked for or TLS is used
+    gateway.tls = None  # where a broker has it
     gateway.session = _make_session(gateway, parts.net, it, base)
     if publish["payload"] == "sparkplug":
         from gateway import sparkplug  # only where it is configured

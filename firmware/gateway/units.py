@@ -46,7 +46,7 @@ def mistake(value):
         if value[:2] == PREFIX and len(value) > 2 and min(value) >= " ":
             return None
         close = _alike(value)
-        return "a unit of gateway/units.py%s, or any after %s" % (close and " as %s" % close, PREFIX)
+        return "a unit of measure%s, or any after %s" % (close and " as %s" % close, PREFIX)
     return "a unit of at most 16 characters"
 
 

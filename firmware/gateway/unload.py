@@ -11,7 +11,8 @@ _STARTERS = (
     "edge.limits edge.expression "
     "gateway.machine_rules gateway.machine_start production.layout production.texts production.restore flashlog.tail "
     "modbus.planner modbus.widths modbus.pdu modbus.adu "
-    "flashlog.mount flashlog.pinned flashlog.watch uplink.defaults wiring"
+    "flashlog.mount flashlog.pinned flashlog.watch uplink.defaults wiring "
+    "ports.rp2.names ports.rp2.xip"
 )
 
 

@@ -112,7 +112,7 @@ def report(gateway):
             ("strays", session.strays),
         )
     )
-    yield ',"net":{"signal_dbm":%s}' % json.dumps(gateway.link and gateway.link.signal_dbm())
+    yield ',"net":{"signal_dbm":%s}' % json.dumps(gateway.net.link and gateway.net.link.signal_dbm())
     reader = gateway.reader
     if gateway.scada:
         yield (

@@ -5,6 +5,8 @@ never change. The texts lie in glossary.jsonl beside this module and are read li
 codes, each further one is a term. GLOSSARY.md is made from the same file.
 """
 
+from gateway.schema import raw_lines
+
 FILE = "glossary.jsonl"
 
 BOOT = 1  # (boot id, 0)
@@ -40,8 +42,8 @@ def terms():
 
 def _lines():
     try:
-        with open(__file__[: __file__.rfind("/") + 1] + FILE) as file:
-            for line in file:
-                yield line.rstrip()
+        with open(__file__[: __file__.rfind("/") + 1] + FILE, "rb") as file:
+            for line in raw_lines(file):
+                yield str(line, "utf-8").rstrip()
     except OSError:
         pass

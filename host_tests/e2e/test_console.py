@@ -97,6 +97,16 @@ def test_an_incident_is_one_timeline(box: ConsoleBox) -> None:
     assert "ERR 2 minutes: found 0, allowed 1..1440" in box.type("incident 0")
 
 
+def test_configured_units_are_found_at_the_setting_of_the_bus(box: ConsoleBox) -> None:
+    box.wait_samples(5)
+    box.terminal.send("scan units\r")
+    box.terminal.expect(r"polling of line1 stops meanwhile. Go on\? y: $")
+    said = box.type("y", seconds=60)
+    assert "done: 4 of 68 asked, 4 units found" in said, said
+    assert "all units answer at the setting of line1, 19200 8E1\nOK" in said, said
+    box.wait_samples(10, "it polls again")
+
+
 def test_programs_read_json(box: ConsoleBox) -> None:
     box.wait_samples(20)
 
@@ -136,7 +146,7 @@ def test_editing_keys_on_a_terminal(box: ConsoleBox) -> None:
     assert "line1.baud 19200" in box.type("sho\t line1.bax\x08ud")
     assert "ERR 1 unknown verb" in box.type("xyz")
     assert "line1.baud 19200" in box.type("\x1b[A\x1b[A")
-    box.terminal.send("set line1.serial_format \t\t")
+    box.terminal.send("set line1.serial_f\t\t\t")
     box.terminal.expect("8E1 8N1 8N2 8O1")
     box.terminal.send("\x03")
     box.terminal.expect(r"\r\n> $")
@@ -152,7 +162,7 @@ def test_a_wrong_value_gets_one_line(box: ConsoleBox) -> None:
     for line, said in (
         ("set line1.baud fast", 'ERR 2 line1.baud: found "fast", allowed a whole number 1200..1000000'),
         ("set line1.bauds 9600", "ERR 1 line1.bauds: unknown key, did you mean baud?"),
-        ("set line1.serial_format 8e1", "did you mean 8E1?"),
+        ("set line1.serial_format 8e1", "meant 8E1?"),
         ("set line1.pump.unit_id 7", "ERR 1 there is no pump: check with show, or type +pump to add it"),
         ("set place.sitee x", "did you mean site?"),
         ("commit", "ERR 4 no candidate"),
@@ -189,6 +199,7 @@ def test_a_change_is_tried_and_kept(box: ConsoleBox) -> None:
     assert "configuration 1\n" in box.type("about")
     box.wait_samples(30)
     audit = box.type("audit")
+    assert re.search(r"^\d+ 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d console ", audit), audit
     assert "commit of revision 1" in audit and "confirm" in audit
     assert "the chain is whole" in box.type("audit verify")
 
@@ -278,7 +289,7 @@ def test_a_program_asks(box: ConsoleBox) -> None:
 
 
 def test_whatever_is_typed_the_gateway_goes_on(box: ConsoleBox) -> None:
-    """15,000 random bytes, half of them words that the console knows; the editor alone gets 100,000 (unit tests)."""
+    """15,000 random bytes through a terminal; without one the application gets 100,000 (tools/test_console_fuzz.py)."""
     box.wait_samples(5)
     rng = random.Random(20261123)
     words = [b"set", b"show", b"line1", b"line1.baud", b"meter", b" ", b"\t", b"\r", b"9600", b"+x", b".", b"unset",

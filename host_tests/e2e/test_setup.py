@@ -100,6 +100,7 @@ def test_a_blank_box_says_what_to_do(blank: BlankBox) -> None:
         ("read 1 4 9000", "refuses: exception 2"),
         ("read 77 3 0", "ERR 6 unit 77 is silent at 19200 8E1"),
         ("identify 1", "unit 1 does not say"),
+        ("led", "quick: no configuration"),
         ("set +line1.baud 9600", "OK"),
         ("check", "ERR 4"),
         ("discard", "OK"),
@@ -185,7 +186,7 @@ def test_repl_gives_the_python_prompt_to_people_and_to_mpremote_and_exit_comes_b
         terminal.send("exit\r")
         terminal.expect("records to publish")
         box.knock()
-        audit = box.type("audit")
+        audit = box.type("audit all")
         assert "left to an update" in audit and "refused" in audit, audit
         box.wait_samples(10)
         assert box.balance().ok, "what was read before the prompt was lost"

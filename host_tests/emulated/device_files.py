@@ -50,7 +50,7 @@ def compiled(*packages: str, scripts: tuple[str, ...] = (), others: tuple[Path, 
 
 
 def as_on_a_box(files: dict[str, bytes], scripts: tuple[str, ...]) -> dict[str, bytes]:
-    """Compiled files as an image holds them: in one bundle, which boot.py mounts; `scripts` beside it."""
+    """Compiled files as an image holds them: a bundle, which boot.py mounts, and their names; beside it `scripts`."""
     root = device_build.ROOT
     compiled = {"bundle.mpy": compiled_alone(root / "firmware" / "bundle.py")}
     loose = {f"{name}.mpy": files[f"{name}.mpy"] for name in scripts}

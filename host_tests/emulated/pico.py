@@ -43,7 +43,7 @@ class PowerCut(Exception):
 
 
 class DeviceError(Exception):
-    """Code on the Pico ended with a traceback; the text is the traceback."""
+    """Code on the Pico ended with a traceback; the text is what it printed and the traceback."""
 
 
 def file_system(files: dict[str, bytes], storage_bytes: int) -> bytes:
@@ -197,5 +197,5 @@ class Pico:
                 raise PowerCut() from None
             raise
         if err:
-            raise DeviceError(err.decode().replace("\r\n", "\n"))
+            raise DeviceError((out + err).decode().replace("\r\n", "\n"))
         return out.decode().replace("\r\n", "\n")

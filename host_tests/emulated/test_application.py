@@ -6,6 +6,7 @@ Everything runs as on a board but Wi-Fi, for which a broker inside the Pico stan
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,12 +21,15 @@ from fieldgate import bundle, device_build, size_report
 TIMEOUT_S = 1200
 BOARD = "RPI_PICO_W"
 UART = 0
+GLOSSARY = "gateway/glossary.jsonl"
 # Issue "real boards".
 CODE_BYTES = 90 * 1024  # resident while running
 FREE_BYTES = 70 * 1024  # with 32 points
 START_MS = 2000  # to the first poll
 PUBLISH_MS = 10000  # to the first batch at the broker
+SATURATED_S = 8
 POINT_BYTES = 100  # resident for each point, issue "points"
+POLLS = int(os.environ.get("POLLS") or 500)
 EFFICIENCY = {19200: 0.985, 115200: 0.95}  # issue "bus engine": with the whole application running
 
 PACKAGES = ("modbus", "flashlog", "uplink", "gateway", "console", "ports")
@@ -75,6 +79,7 @@ def files() -> dict[str, bytes]:
     wiring = root / "firmware" / "wiring.py"
     files = compiled(*PACKAGES, "umodbus", "umqtt", scripts=("app_runs",), others=(wiring,))
     files["board.py"] = (root / "boards" / BOARD / "board.py").read_bytes()
+    files[GLOSSARY] = (root / "firmware" / GLOSSARY).read_bytes()
     return as_on_a_box(files, ("app_runs",))
 
 
@@ -167,6 +172,15 @@ def test_heap_and_start(uf2: Path, files: dict[str, bytes], units: int, register
         assert bytes_each <= POINT_BYTES
 
 
+def test_heap_after_many_polls(uf2: Path, files: dict[str, bytes]) -> None:
+    """POLLS=10000 is the issue's measure, and takes half an hour."""
+    ran = run(uf2, files, ot(115200, 4, 8, 500), f"run({20 + POLLS // 50}, True, polls={POLLS})")
+    show(f"32 points, {POLLS} polls on a saturated line at 115200", ran)
+    assert not ran.line.breaches
+    assert ran.figures["requests"] >= POLLS and ran.figures["connects"] == 2
+    assert ran.figures["running"] >= FREE_BYTES
+
+
 # What a box with every default feature has in memory; what the start needs besides is dropped (gateway.unload).
 ROOTS = ("gateway.app", "gateway.start", "modbus.bus", "console.door", "ports.rp2.uart_rs485", "ports.rp2.flash")
 ROOTS += tuple(f"ports.rp2.{name}" for name in ("clock", "led", "net", "watchdog", "console"))
@@ -210,14 +224,18 @@ def place_of(name: str, files: dict[str, bytes]) -> str:
 
 @pytest.mark.parametrize("baud", [19200, 115200])
 def test_saturated_line_with_the_whole_application(uf2: Path, files: dict[str, bytes], baud: int) -> None:
-    line, figures, *_ = run(uf2, files, ot(baud, 1, 10, 1000), "run(4, True)")
-    summary = line.summary()
+    """The first start of a blank box, saturated from its first poll on: what happens once counts, and is told apart."""
+    line, figures, *_ = run(uf2, files, ot(baud, 1, 10, 1000), f"run({SATURATED_S}, True)")
+    batch_ns = line.transactions[0].end_ns + (figures["first_publish_ms"] - figures["first_poll_ms"]) * 1e6
+    later = len([t for t in line.transactions if t.reply_end_ns and t.start_ns < batch_ns])
+    summary, running = line.summary(), line.summary(later)
     pauses = ", ".join(f"{name[6:-3]} {ms}" for name, ms in figures.items() if name.startswith("pause_"))
     print(
-        f"REPORT: emulated Pico W, {baud} 8N1, whole application: efficiency {summary.efficiency:.4f} (worst cycle"
+        f"REPORT: emulated Pico W, {baud} 8N1, whole application, {SATURATED_S} s: efficiency {summary.efficiency:.4f}"
+        f" from the first poll, {running.efficiency:.4f} after the first batch (worst cycle"
         f" {summary.worst_efficiency:.4f}) of {summary.ideal_us / 1000:.2f} ms over {summary.count} polls;"
         f" pauses in ms: {pauses}; longest hold {figures['hold_max_ms']} ms; {figures['erases']} erases"
     )
     assert not line.breaches
     assert figures["acked"] > 3
-    assert summary.efficiency >= EFFICIENCY[baud]
+    assert min(summary.efficiency, running.efficiency) >= EFFICIENCY[baud]

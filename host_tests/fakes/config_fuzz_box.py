@@ -5,7 +5,7 @@ import gc
 import os
 from binascii import unhexlify
 
-from console import checker, strict
+from console import checker, keys, strict  # noqa: F401
 
 # What a check may load is there before the heap is measured.
 from gateway import config, config_points, edge_rules, planning, revisions, silence, units  # noqa: F401
@@ -35,6 +35,7 @@ def verdict(half, text):
         if steps > MOST_STEPS:
             return "hangs"
     begin, more = [], []
+    gc.collect()  # the start of a box finds a fresh heap
     planning.read(revisions.EDIT, PORTS, config.it_half(revisions.EDIT, more), begin)
     begin = (begin + more)[:41]
     first = (begin + errors + [""])[0]
@@ -54,7 +55,14 @@ def level():
     return gc.mem_alloc()
 
 
+def meet_letters():
+    """MicroPython keeps each letter that it ever took out of a text: the usual ones before the heap is measured."""
+    for letter in "".join([chr(code) for code in range(256)]):
+        assert letter
+
+
 def main():
+    meet_letters()
     for folder in (revisions.FOLDER, revisions.EDIT):
         try:
             os.mkdir(folder)
@@ -63,13 +71,21 @@ def main():
     before = 0
     number = 0
     with open("cases") as file:
-        for line in file:
-            half, text = line.split()
-            print(verdict(half, unhexlify(text[1:])).replace("\n", " "))
+        while judge_next(file):
             number += 1
             if number == FIRST:
                 before = level()
     print("heap", level() - before)
+
+
+def judge_next(file):
+    """False at the end. A function of its own: nothing of a case may stay referenced while the heap is measured."""
+    line = file.readline()
+    if not line:
+        return False
+    half, text = line.split()
+    print(verdict(half, unhexlify(text[1:])).replace("\n", " "))
+    return True
 
 
 main()

@@ -63,6 +63,9 @@ class Box:
         for task in (self._sample, self._keep, self._publish, self._acknowledge, self.reports.run):
             self.loop.spawn(task(self.loop.sleep_ms))
 
+    async def room(self, sleep_ms):
+        await sleep_ms(0)
+
     def connect(self):
         self.session.ready = True
         self.session.connects += 1

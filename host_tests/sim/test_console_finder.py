@@ -25,6 +25,9 @@ class Task:
         finally:
             self.ended = True
 
+    def done(self):
+        return self.ended
+
     def cancel(self):
         if not self.ended:
             self.coroutine.close()  # as a cancelled task: its `finally` runs
@@ -111,6 +114,47 @@ def test_scan_of_other_settings_is_asked_for_and_holds_the_bus():
     assert "unit 9: 9600 baud 8N1" in said and shell.needed == ["ot", "ot"] and shell.still_polls()
     assert shell.play(finder.scan, "known 9600 8n1", ["y"])[-1] == "done: 247 of 247 asked, 1 units found"
     assert shell.still_polls()
+
+
+def conclude(servers, ids=(5,)):
+    """What `scan units` says at last, of a box that asks at 19200 8E1."""
+    shell = Shell(servers)
+    units = [unit(number, ((0, 2, 500),)) for number in ids]
+    shell.bus.plan.units = [Plan(shell.bus.line, [each]).units[0] for each in units]
+    said = shell.play(finder.scan, "units", ["y"])
+    assert said[0].startswith("polling of line1 stops") and shell.still_polls() == any(
+        [(each.unit_id, each.baud, each.serial_format) == (5, 19200, "8E1") for each in servers]
+    )
+    assert max([len(line) for line in said]) <= 78
+    at = [line[:5] for line in said].index("done:")
+    return " ".join([line.strip() for line in said[at + 1 :]])
+
+
+def test_a_wrong_parity_is_told_by_the_one_that_is_answered():
+    for serial_format in ("8N1", "8O1"):
+        said = conclude([Server(5, 19200, serial_format, 5000)])
+        assert "u5 (5) answers at 19200 %s, the box asks at 19200 8E1" % serial_format in said, said
+        assert "-> wrong parity: set line1.baud 19200, set line1.serial_format %s, commit" % serial_format in said
+
+
+def test_a_wrong_baud_is_told_from_a_wrong_parity():
+    said = conclude([Server(number, 9600, "8N1", 30000) for number in (5, 6)], (5, 6))
+    assert "-> wrong baud: set line1.baud 9600, set line1.serial_format 8N1, commit" in said, said
+
+
+def test_one_unit_with_another_setting():
+    said = conclude([Server(5, 19200, "8E1", 5000), Server(6, 9600, "8E1", 5000)], (5, 6))
+    assert "u6 (6) answers at 9600 8E1" in said and "u5" not in said
+    assert said.endswith("-> one line has one setting: set those units to 19200 8E1"), said
+
+
+def test_silence_at_every_setting_is_no_parity():
+    said = conclude([], (5, 6))
+    assert "u5 (5) answers at no baud and no parity" in said and said.endswith("or other addresses: scan line1 common")
+    assert "parity:" not in said
+    said = conclude([Server(5, 19200, "8E1", 5000)], (5, 9))
+    assert said.endswith("has another address or no power: scan line1 asks all addresses"), said
+    assert conclude([Server(5, 19200, "8E1", 5000)]) == "all units answer at the setting of line1, 19200 8E1"
 
 
 def test_others_on_the_line_are_asked_about():

@@ -3,7 +3,7 @@
 import json
 
 from clock import Clock
-from console import links, outside, verbs
+from console import devices, links, outside, setup, verbs
 
 HEAP_KB = 4000
 
@@ -143,3 +143,17 @@ def test_every_reason_of_the_session_has_a_next_step():
                  refusal(4), refusal(5), "host unreachable", "network unreachable"):  # fmt: skip
         assert links.hint(text), text
         assert len("   " + links.hint(text)) <= 78, text
+
+
+def test_a_choice_of_a_device_is_said():
+    unit = devices.Device(4, {})
+    unit.choices = [("profiles/acme-m1.json", "Acme M1", "its values fit", [])]
+    found = [[unit, 0]]
+    assert setup._choose(found, ["4", "none"]) == "unit 4: left out" and found[0][1] == -2
+    assert setup._choose(found, ["4", "acme-m1"]) == "unit 4: acme-m1" and found[0][1] == 0
+    for words in (["5", "none"], ["4", "acme"], ["4"], ["x", "none"]):
+        try:
+            setup._choose(found, words)
+            raise AssertionError(words)
+        except (ValueError, IndexError):
+            pass

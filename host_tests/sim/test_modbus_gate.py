@@ -8,7 +8,7 @@ import line as wire
 from clock import Clock
 from modbus import engine as engine_module
 from modbus.codes import BUS_FAULT
-from modbus.engine import DONE, Engine
+from modbus.engine import DONE, GAP, Engine
 from modbus.gate import Gate
 from modbus.line import Line
 from rig import Rand
@@ -71,7 +71,8 @@ def drive(gate, seed, requests):
         engine.start(Request(generated(rand)))
         try:
             while engine.state != DONE:
-                clock.advance_us(min(engine.step(), 5000))
+                wait_us = engine.await_silence() if engine.state == GAP else engine.await_reply()
+                clock.advance_us(min(wait_us, 5000))
             passed += 1
         except AssertionError:
             refused += 1

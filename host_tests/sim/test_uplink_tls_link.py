@@ -1,6 +1,7 @@
 """The TLS link with a stand-in for the runtime's module: memory, pauses, the clock, what is withdrawn at the end."""
 
 import errno
+import gc
 
 from clock import Clock
 from uplink.tls_link import TlsNet
@@ -147,3 +148,58 @@ def test_no_memory_is_said():
 def test_an_unknown_trouble_is_said_and_not_raised_as_another():
     net, link = make(Tls(OSError(-0x7F00)))
     assert text_of(link.connect(*BROKER).state) == "TLS error -0x7f00" and not net.asked
+
+
+class Hungry(Tls):
+    """Takes for a socket what Mbed TLS takes, and gives it back with its close."""
+
+    pieces = None
+
+    def wrap_socket(self, records, server_hostname, do_handshake_on_connect):
+        self.pieces = [bytearray(nbytes) for nbytes in (600, 16736, 4448)]
+        return super().wrap_socket(records, server_hostname, do_handshake_on_connect)
+
+    def close(self):
+        self.pieces = None
+        gc.collect()  # Mbed TLS frees at once
+
+
+def in_pieces():
+    """Fill the heap with pieces of 4 KB, and leave a hole after each."""
+    kept = []
+    try:
+        while True:
+            kept.append(bytearray(4096))
+    except MemoryError:
+        for i in range(0, len(kept), 2):
+            kept[i] = None
+    gc.collect()
+    return kept
+
+
+def connects(kept_room):
+    """True for each of three connections that finds its memory, while the heap lies in pieces."""
+    _, link = make(Hungry())
+    if kept_room:
+        link.keep_room()
+    ballast = in_pieces()
+    found = []
+    for _ in range(3):
+        connection = link.connect(*BROKER)
+        try:
+            found.append(connection.state() == 2)
+        except OSError as error:
+            assert error.args[0] == "not enough memory for TLS"
+            found.append(False)
+        ballast.append([bytes(1000) for _ in range(50)])
+        connection.close()
+        ballast.append([bytes(1000) for _ in range(50)])
+    return found
+
+
+def test_the_room_that_is_kept_is_there_for_every_connection():
+    assert connects(True) == [True, True, True]
+
+
+def test_the_control_without_it_there_is_none():
+    assert connects(False) == [False, False, False]

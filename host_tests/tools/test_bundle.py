@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fieldgate import bundle
+from fieldgate import bundle, names
 from fieldgate.demo.run import find_micropython
 from fieldgate.device_build import build
 
@@ -85,5 +85,6 @@ def test_what_was_packed_comes_back_in_every_size() -> None:
 def test_only_boards_that_need_it_have_one() -> None:
     files = {"main.py": b"m", "a.mpy": b"a" * 50, bundle.LOADER: b"l", "gateway/glossary.jsonl": b"{}"}
     assert bundle.bundled("linux", files) == files
-    for port in ("rp2", "esp32"):
-        assert set(bundle.bundled(port, files)) == {"main.py", bundle.LOADER, "gateway/glossary.jsonl", bundle.NAME}
+    packed = {"main.py", bundle.LOADER, "gateway/glossary.jsonl", bundle.NAME}
+    assert set(bundle.bundled("esp32", files)) == packed
+    assert set(bundle.bundled("rp2", files)) == packed | {names.NAME}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from fieldgate import board_data, deploy
+from fieldgate import board_data, bundle, deploy
 from fieldgate.deploy import Box, DeployError
 from fieldgate.flash_port import PortError
 
@@ -93,6 +94,65 @@ def test_only_what_changed_is_copied_and_the_boxs_own_files_stay(box: Box) -> No
     newer["ports/linux/clock.mpy"] = b"clock"
     assert deploy.deploy(board, fresh(box), newer, quiet) == (2, 1)
     assert on_box(box) == newer | own
+
+
+def code(seed: int) -> dict[str, bytes]:
+    """The two files that an rp2 box runs from."""
+    return {"code.mpys": bundle.pack({"modbus/crc.mpy": bytes([seed]) * 15000}), "code.names": bytes([seed]) * 5000}
+
+
+
+class Pico(Box):
+    """The same box as an rp2 board; keeps the calls. The Unix port has no soft reset: it would end."""
+
+    free = 1 << 20
+
+    def __init__(self, box: Box) -> None:
+        super().__init__(box.port, box.root)
+        self.calls: list[str] = []
+
+    def call(self, *arguments: str) -> str:
+        self.calls.append(" ".join(arguments))
+        return "" if arguments == ("soft-reset",) else super().call(*arguments)
+
+    def look(self) -> None:
+        super().look()
+        assert self.free_bytes > 1 << 20, "the box says how much room it has"
+        self.free_bytes = self.free
+
+
+def pico_board(box: Box) -> board_data.Board:
+    board = board_data.read("RPI_PICO_W")
+    box.look()
+    return dataclasses.replace(board, facts={**board.facts, "firmware": {**board.firmware, "banner": box.machine}})
+
+
+def test_micropython_starts_anew_before_files_that_it_runs_from_are_replaced(box: Box) -> None:
+    deploy.stop_program(box.port, False, quiet)
+    board = pico_board(box)
+    for files in (code(1), code(2), code(2) | {"code.names": b"other names" * 500}):
+        pico = Pico(box)
+        deploy.deploy(board, pico, TREE | files, quiet)
+        reset = pico.calls.index("soft-reset")
+        writes = [place for place, call in enumerate(pico.calls) if "fs cp" in call or "fs rm" in call]
+        assert "prompt.txt" in pico.calls[reset - 1] and min(writes) > reset
+    assert (Path(box.root) / "prompt.txt").exists(), "the box waits at the prompt until it is reset"
+    pico = Pico(box)
+    deploy.deploy(board, pico, TREE | files | {"gateway/app.mpy": b"newer"}, quiet)
+    assert "soft-reset" not in pico.calls, "nothing runs from that file"
+
+
+def test_where_both_do_not_fit_the_old_code_goes_first(box: Box) -> None:
+    deploy.stop_program(box.port, False, quiet)
+    board = pico_board(box)
+    deploy.deploy(board, Pico(box), TREE | code(0), quiet)
+    for seed, free, removed in ((1, 100_000, []), (2, 30_000, ["code.mpys", "code.names"])):
+        newer = code(seed)
+        pico = Pico(box)
+        pico.free = free
+        deploy.deploy(board, pico, TREE | newer, quiet)
+        assert [name for name in newer if any("fs rm" in call and name in call for call in pico.calls)] == removed
+        assert {name: on_box(box)[name] for name in newer} == newer
 
 
 def test_an_interrupted_copy_is_finished_by_the_next_call(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,8 @@ collect_files = image.collect_files
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of the checkout as far as images are made of it, so that nothing changes between two builds."""
     root = tmp_path_factory.mktemp("checkout")
-    for part in ("lib", "firmware", "boards", "build/device", "build/boards"):
+    fake.copy_boards(ROOT / "boards", root / "boards")
+    for part in ("lib", "firmware", "build/device", "build/boards"):
         if (ROOT / part).is_dir():
             shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
     with pytest.MonkeyPatch.context() as patch:
@@ -291,8 +292,7 @@ def test_a_damaged_table_is_refused(tmp_path: Path) -> None:
 @pytest.fixture
 def own_boards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of boards/ that tests may change."""
-    shutil.copytree(ROOT / "boards", tmp_path / "boards")
-    monkeypatch.setenv("FIELDGATE_BOARDS", str(tmp_path / "boards"))
+    monkeypatch.setenv("FIELDGATE_BOARDS", str(fake.copy_boards(ROOT / "boards", tmp_path / "boards")))
     return tmp_path / "boards"
 
 

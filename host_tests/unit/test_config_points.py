@@ -155,12 +155,12 @@ def test_units():
         ("kvarhh", "kvarh"),
     ):
         (line,) = lines({"unit": unit})
-        assert line == PATH % 0 + 'unit: found "%s", allowed a unit of gateway/units.py as %s, or any after x:' % (
+        assert line == PATH % 0 + 'unit: found "%s", allowed a unit of measure as %s, or any after x:' % (
             unit,
             close,
         )
     (line,) = lines({"unit": "furlong"})
-    assert line.endswith('unit: found "furlong", allowed a unit of gateway/units.py, or any after x:')
+    assert line.endswith('unit: found "furlong", allowed a unit of measure, or any after x:')
     for wrong in ("x:", "x:" + "y" * 15, "x:a\n"):
         assert len(lines({"unit": wrong})) == 1
 

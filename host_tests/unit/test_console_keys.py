@@ -51,7 +51,7 @@ def test_values():
     assert parsed("mqtt.user", "null") == (None, None)
     assert parsed("mqtt.user", "joe") == ("joe", None)
     assert parsed("line1.meter.voltage.unit", "x:deg of grey") == ("x:deg of grey", None)
-    assert "allowed a unit of gateway/units.py as degC" in parsed("line1.meter.voltage.unit", "deg C")[1]
+    assert "allowed a unit of measure as degC" in parsed("line1.meter.voltage.unit", "deg C")[1]
     assert parsed("line1.meter.state.names", "0=stop, 1=run") == ({"0": "stop", "1": "run"}, None)
     assert 'as {"0": "stop"}' in parsed("line1.meter.state.names", "stop")[1]
     assert parsed("line1.meter.state.na.0", "-32768") == (-32768, None)
@@ -59,8 +59,29 @@ def test_values():
     assert "did you mean float64?" in parsed("line1.meter.voltage.type", "floaty64")[1]
     assert parsed("line1.meter.voltage.unit", '""') == ("", None)
     assert parsed("line1.baud", "fast") == (None, 'line1.baud: found "fast", allowed a whole number 1200..1000000')
-    assert "did you mean 8E1?" in parsed("line1.serial_format", "8e1")[1]
+    assert "meant 8E1?" in parsed("line1.serial_format", "8e1")[1]
     assert "other keys" in parsed("line1.meter", "7")[1]
+
+
+def test_a_mistake_fits_a_narrow_terminal():
+    for name, text, said in (
+        ("line1.serial_format", "8E3", 'found "8E3", allowed 8N1 8E1 8O1 8N2; meant 8E1?'),
+        ("publish.payload", "colums", 'found "colums", did you mean columns?'),
+        ("line1.meter.voltage.type", "float23", 'found "float23", did you mean float32?'),
+        ("line1.meter.voltage.period_ms", "1", "found 1, allowed 20..86400000"),
+        ("line1.meter.name", "a/b", 'found "a/b", allowed 1..32 of a-z 0-9 _ -'),
+        ("place.site", "a/b", 'found "a/b", allowed 1..32 without / + # and no leading $'),
+        ("mqtt.brokers.0.port", "70000", "found 70000, allowed a whole number 1..65535"),
+        ("line1.identify", "maybe", "allowed false true"),
+    ):
+        mistake = keys.parse(text, keys.find(name).rule, name)[1]
+        assert said in mistake and len("ERR 2 " + mistake) <= 78, (mistake, len(mistake))
+    for name in ("line1.meter.voltage.typ", "line1.meter.voltage.frobnicate", "mqtt.brokers.0.frob", "publish.paylode"):
+        try:
+            keys.find(name)
+            raise AssertionError(name)
+        except keys.BadKey as error:
+            assert len("ERR 1 " + str(error)) <= 78, str(error)
 
 
 def test_every_value_of_the_rules_can_be_typed():

@@ -55,7 +55,7 @@ def test_nothing_is_said_when_all_is_well():
 def test_one_silent_unit_among_others():
     said = hints([WELL, {REQUESTS: 50, TIMEOUTS: 41}], silent=("plc",))
     assert len(said) == 1 and said[0].startswith("plc: no answer since "), said
-    assert said[0].endswith("41 tries; others fine: check its power, and its address 7"), said
+    assert said[0].endswith("41 tries; others fine: check its power, address 7, baud and parity: scan units"), said
 
 
 def test_causes_have_words_of_their_own():

@@ -3,8 +3,9 @@
 import json
 import os
 
-from gateway import schema, schema_store, words
+from gateway import layouts, schema, schema_store, words
 from modbus import codes
+from uplink.points import layout_of
 
 FOLDER = "schema-under-test"
 POINT = {
@@ -114,6 +115,36 @@ def test_a_damaged_file_is_not_believed_and_is_mended_when_it_is_in_use():
         assert list(schema.lines(kept, FOLDER)) == []
         assert _store(*texts) == kept
         assert len(list(schema.lines(kept, FOLDER))) == 2
+
+
+def test_between_the_steps_lies_little_work():
+    """Long lines: what is hashed or read in one step is a piece, and the lines come out whole."""
+    _empty()
+    points = [dict(POINT, name="p%d" % i, unit="m\u00b3/h") for i in range(60)]
+    texts = [schema_store.group_text("line1", "meter", 1, group, 4, 2, 125, 1000, points) for group in range(3)]
+    kept = _store(*texts)
+    steps = list(schema.steps(kept, FOLDER))
+    assert [line for line in steps if line] == [schema.head(kept) + text + "}" for text in texts]
+    hashed = sum([len(text.encode()) for text in texts])
+    assert len([step for step in steps if not step]) >= hashed // 1024
+
+
+def test_layouts_are_learned_point_by_point():
+    _empty()
+    wide = [dict(POINT, type="uint64"), dict(POINT, type="uint16", address=20, bit=3)]
+    wide += [dict(wide[1], name="other", bit=4), dict(POINT, type="int16", address=30, unit='},{"name":"', scale=2)]
+    wide.append(dict(wide[3], address=31, names={"1": '"points":[{"name":"}],"deadband":{"'}))
+    quiet = [dict(POINT, deadband=1), dict(POINT, name="b", address=8, unit='}],"deadband":{"', deadband_percent=5)]
+    groups = ([POINT], wide, quiet)
+    texts = [schema_store.group_text("l", "u", 1, i, 4, 2, 60, 1000, points) for i, points in enumerate(groups)]
+    found = {}
+    steps = 0
+    for line in schema.lines(_store(*texts), FOLDER):
+        for _ in layouts.learn(line, found):
+            steps += 1
+        meta = json.loads(line)
+        assert found[meta["group"]] == layout_of(meta["points"]), line
+    assert steps == 1 + 5 + 2 and len(found[1]) == 5
 
 
 def test_an_unknown_schema_has_no_lines():

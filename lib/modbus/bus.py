@@ -60,6 +60,7 @@ class Bus:
         self.line = line
         self.stopped = False
         self.evidence = Evidence(line.t35_us, plan.units)
+        self.engine.usual_us = self.evidence.usual_us
         self.frozen = None  # evidence.rows() when the last fault began
         self.pause_ms = [0] * len(PAUSE_NAMES)
         self.pauses = [0] * len(PAUSE_NAMES)
@@ -75,20 +76,16 @@ class Bus:
         self._probe = False
         self._pending = None  # read whose good result is not yet handed over
         self._pending_quality = GOOD
-        self._pending_ms = 0
-        self._asked = 0
-        self._granted = 0
+        self._asked = self._granted = 0
         self._pause_from_ms = [0] * len(PAUSE_NAMES)
-        self._idle_from_ms = clock.ticks_ms()
+        self._idle_from_ms = self._stats_ms = clock.ticks_ms()
         self._idle_for_ms = 0
         self._back_to_back = False
         self._rest_us = 0  # silence that the share of the bus demands
         self.broken = False  # the port failed
-        self._broken_ms = 0
         self._t35_us = line.t35_us
         self._share = line.share_permille
-        self._stats_ms = clock.ticks_ms()
-        self._stats_busy_ms = 0
+        self._pending_ms = self._broken_ms = self._stats_busy_ms = 0
 
     # --- the loop
 
@@ -96,6 +93,7 @@ class Bus:
         """Poll until `stop()`. sleep_ms: asyncio.sleep_ms or the like."""
         if self.supervision is not None:
             self.supervision.begin()
+        self.scheduler.begin()
         us = self._us
         diff = self._diff
         rest_ms = self._port.rest_ms
@@ -119,32 +117,26 @@ class Bus:
 
     def step(self):
         """Do what can be done now; returns us until there is something to do, 0: go on at once."""
-        engine = self.engine
-        state = engine.state
-        if state == REPLY:
-            return self._guarded_step()
-        if self._granted:
-            return RELAXED_US
-        if state == GAP:
-            if self._asked:
-                return RELAXED_US
-            wait = self._guarded_step()
-            if self._pending is not None and engine.state == REPLY:
-                self._deliver()  # while the request is on the wire
-                wait = engine.look_us - self._diff(self._us(), engine.sent_us)
-                return wait if wait > 0 else 1
-            return wait
-        if state == DONE:
-            self._finish()
-        return self._next()
-
-    def _guarded_step(self):
         try:
-            return self.engine.step()
+            if self.engine.state == REPLY:
+                return self.engine.await_reply()
+            if self._granted:
+                return RELAXED_US
+            if self.engine.state == GAP:
+                if self._asked:
+                    return RELAXED_US
+                wait = self.engine.await_silence()
+                if self._pending is None or self.engine.state != REPLY:
+                    return wait
         except OSError:
             self.engine.abort()
             self._break()
             return 0
+        if self.engine.state == REPLY:
+            return self._deliver_meanwhile()
+        if self.engine.state == DONE:
+            self._finish()
+        return self._next()
 
     def _next(self):
         """No transaction is under way: begin the next one or rest."""
@@ -190,14 +182,13 @@ class Bus:
     def _finish(self):
         """Account for the transaction that has ended and settle its poll."""
         engine = self.engine
-        i = self._i
         read = engine.read
         quality = engine.quality
         engine.state = REST
         if quality == BUS_FAULT:
             if self._pending is not None:  # the request never left
                 self._deliver()
-            self._failed(i, read, quality, 0)
+            self._failed(self._i, read, quality, 0)
             return
         took_us = self._diff(engine.end_us, engine.sent_us)
         lost_us = engine.gap_us - self.line.silence_us if self._back_to_back else 0
@@ -206,14 +197,14 @@ class Bus:
             self._rest_us = (took_us + self._t35_us) // self._share * (1000 - self._share)  # below 2^30
         self._back_to_back = quality == GOOD or quality >= EXCEPTION
         if not self._back_to_back:
-            self._failed(i, read, quality, took_us)
+            self._failed(self._i, read, quality, took_us)
             return
-        self._tries[i] = 0
+        self._tries[self._i] = 0
         if self.broken:
             self.broken = False
             self._on_event(BUS_BACK, read.unit.unit_id, 0)
-        self.scheduler.answered(i)
-        if (quality == EXCEPTION + 2 or quality == EXCEPTION + 3) and self._split(i, read):
+        self.scheduler.answered(self._i)
+        if (quality == EXCEPTION + 2 or quality == EXCEPTION + 3) and self._split(self._i, read):
             return
         self._pending = read
         self._pending_quality = quality
@@ -259,6 +250,12 @@ class Bus:
         engine = self.engine
         nbytes = read.need - 5 if self._pending_quality == GOOD else 0
         self._on_result(read, self._pending_quality, self._pending_ms, engine.data, nbytes)
+
+    def _deliver_meanwhile(self):
+        """While the request is on the wire. Returns us until there is something to do."""
+        self._deliver()
+        wait = self.engine.look_us - self._diff(self._us(), self.engine.sent_us)
+        return wait if wait > 0 else 1
 
     def _split(self, i, read):
         """A merged read was refused: let its halves take its place."""

@@ -1,8 +1,9 @@
 """One transaction after the other on one line: gap, request, reply.
 
-A state machine that is stepped: `step()` does what can be done now and tells for how long
-there is nothing to do. It never holds the loop longer than about SPIN_US, allocates nothing
-and never raises on received bytes; OSError of the port is passed on.
+A state machine that is stepped: `await_silence` in state GAP and `await_reply` in state REPLY do
+what can be done now and return us until there is something to do, 0: go on at once. They never
+hold the loop longer than about SPIN_US, allocate nothing and never raise on received bytes;
+OSError of the port is passed on.
 
 Promises
 - a request leaves only after t3.5 of silence (Modbus over serial line V1.02, 2.5.1.1), counted
@@ -32,6 +33,7 @@ _TIGHT_US = const(8000)  # so long after its usual time a reply is awaited tight
 _BUF = const(280)  # an ADU, an echo and some stray bytes
 _NOISE_LIMIT_US = const(1000000)  # a line that is not silent for so long is faulty
 _HELD_US = const(700)  # looks are so far apart only where something else held the loop
+_TICK_MS = const(200000)  # ticks_us tells no more than 9 minutes
 _EARLY_US = const(500)  # what the software may mistake the end of a request by
 _MASK = const(0x3FFFFFFF)  # counters wrap where the ticks do
 _VAGUE = const(1000)  # see modbus.reply.find
@@ -59,6 +61,7 @@ class Engine:
         self.resyncs = 0  # replies found behind stray bytes; unit.resyncs and unit.late are those of one unit
         self.stray_bytes = 0  # bytes that belonged to no answer
         self.late = 0  # answers that came after their timeout
+        self.usual_us = least_us  # usual_us(unit): latency that an answer most likely has
         self.on_stray = None  # on_stray(buf, start, end, own): bytes of no transaction; own: a request that may echo
         self._available = port.available
         self._receive_into = port.receive_into
@@ -79,9 +82,11 @@ class Engine:
         self._behind_us = 0  # by so much the last reply was seen later than it can have ended
         self._slack_us = 0  # by so much the reply may have been earlier than it was seen
         self._seen_us = 0  # after sent_us: the last look that found the reply not complete
+        self._due_us = 0  # after sent_us: end of a reply of which bytes were seen; 0: none were
         self._missing = 0  # bytes without which a look is useless
         self._vague = True  # no head of a reply was seen so far
         self._overdue = None  # read that timed out and whose answer may still come
+        self._tick_us = self._tick_ms = -1  # ticks_us at which ticks_ms began to show this
 
     def start(self, read):
         """Begin the transaction of `read`. No other may be under way."""
@@ -99,14 +104,6 @@ class Engine:
         if used:
             self._last_us = self._noise_us
 
-    def step(self):
-        """Do what can be done now. Returns us until there is something to do, 0: go on at once."""
-        if self.state == REPLY:
-            return self._await_reply()
-        if self.state == GAP:
-            return self._await_silence()
-        return 0
-
     def listen(self):
         """Between transactions: take in what arrives, keep the time of silence. At least every 5 minutes."""
         if self._available():
@@ -123,7 +120,8 @@ class Engine:
         """Give the transaction up: the port failed."""
         self._end(BUS_FAULT, self._us())
 
-    def _await_silence(self):
+    def await_silence(self):
+        """State GAP: send the request when t3.5 is over."""
         if self._available():
             self._hear()
             if self._diff(self._us(), self._noise_us) > _NOISE_LIMIT_US:
@@ -154,49 +152,58 @@ class Engine:
             self._missing += len(read.frame)
         self._vague = True
         self.watched = False
-        self._slack_us = 0
+        self._slack_us = self._due_us = self._seen_us = 0
         return look
 
-    def _await_reply(self):
-        us = self._us
-        diff = self._diff
-        since = diff(us(), self.sent_us)
+    def await_reply(self):
+        """State REPLY: take in what has come, as soon as it can be complete."""
+        since = self._diff(self._us(), self.sent_us)
         left = self.look_us - since
         if left > self._spin_us:
             return left
-        available = self._available
         if self._exact and left > -_TIGHT_US:
-            missing = self._missing
-            until = since + SPIN_US
-            while since < until:
-                for _ in range(16):
-                    if available() >= missing:
-                        until = 0
-                        break
-                else:
-                    since = diff(us(), self.sent_us)
-                    self._seen_us = since
-                    self.watched = True
-        read = self.read
-        arrived = available()
-        now = us()  # of the last byte that is taken now: what comes later stays for the next look
-        if arrived:
-            self._last_us = now
+            self._watch(since)
+        arrived = self._available()
+        now = self._us()  # of the last byte that is taken now: what comes later stays for the next look
+        if not arrived:
+            return self._wait_on(now)
+        self._last_us = now
+        if self._n:
             self._take(arrived)
-            if self._n == read.need and not self.echo and whole(self.buf, read.need, read.frame, TABLE):
-                return self._accept(0, now)
-            if self._n > len(read.frame) or not self.echo:
-                at = find(self.buf, self._n, read.frame, read.need, False)
-                if at >= 0:
-                    return self._accept(at, now)
-                self._vague = at < -_VAGUE
-                self._missing = -at - _VAGUE if self._vague else -at
-            if self._n >= _BUF:
-                return self._give_up(now)
-        return self._wait_on(read, now)
+        else:
+            self._n = self._receive_into(self.buf, min(arrived, _BUF))
+        if self._n == self.read.need and not self.echo and whole(self.buf, self._n, self.read.frame, TABLE):
+            return self._accept(0, now)
+        return self._search(now)
 
-    def _wait_on(self, read, now):
+    def _watch(self, since):
+        """Wait tightly for the bytes that are missing, at most SPIN_US."""
+        available = self._available
+        missing = self._missing
+        until = since + SPIN_US
+        while since < until:
+            for _ in range(16):
+                if available() >= missing:
+                    return
+            self._seen_us = since = self._diff(self._us(), self.sent_us)
+            self.watched = True
+
+    def _search(self, now):
+        """What came is not simply the reply."""
+        read = self.read
+        if self._n > len(read.frame) or not self.echo:
+            at = find(self.buf, self._n, read.frame, read.need, False)
+            if at >= 0:
+                return self._accept(at, now)
+            self._vague = at < -_VAGUE
+            self._missing = -at - _VAGUE if self._vague else -at
+        if self._n >= _BUF:
+            return self._give_up(now)
+        return self._wait_on(now)
+
+    def _wait_on(self, now):
         """The reply is not complete: for how long is there nothing to see?"""
+        read = self.read
         self.watched = True
         self._seen_us = since = self._diff(now, self.sent_us)
         left = read.first_us - since  # until the first byte must have come
@@ -205,6 +212,7 @@ class Engine:
             if quiet > 0:
                 left = min(quiet, (self._missing - 1) * self._char_us)  # the next byte may be nearly here
                 self.look_us = since + left
+                self._due_us = since + self._missing * self._char_us
                 return max(1, left)
             if not self._vague or self._n >= read.need:
                 return self._give_up(now)
@@ -247,45 +255,63 @@ class Engine:
 
     def _accept(self, at, now):
         """The buffer holds a reply at offset `at`."""
-        read = self.read
-        buf = self.buf
-        length = read.need
-        wire_us = read.wire_us
-        quality = GOOD
+        self.end_ms = self._ms()
+        length = self.read.need
+        latency = self._diff(now, self.sent_us) + self._stop_us - self.read.wire_us
+        self.quality = GOOD
         self.nbytes = length - 5
-        if buf[at + 1] & 0x80:
+        if self.buf[at + 1] & 0x80:
+            latency += (length - 5) * self._char_us
             length = 5
-            wire_us = read.request_us + 5 * self._char_us
-            quality = EXCEPTION + buf[at + 2]
+            self.quality = EXCEPTION + self.buf[at + 2]
             self.nbytes = 0
-        latency = self._diff(now, self.sent_us) - wire_us + self._stop_us
-        if latency < 0 and self._exact and latency < -_EARLY_US - (wire_us >> 5):  # clocks differ by up to 3 %
-            self.late = (self.late + 1) & _MASK
-            read.unit.late = (read.unit.late + 1) & _MASK
-            self._n = 0
-            self._look_first(read)
-            return 1
+        if latency < 0 and self._exact and latency < -_EARLY_US - (self.read.wire_us >> 5):
+            return self._too_early()
         if self._n != length:
             self._account_for(at, length)
-        move(self.data, 0, buf, at + 3, self.nbytes)
-        behind = 0
-        if self._exact:
-            since = self._diff(now, self.sent_us)
-            if not self.watched:  # the loop was held: the reply ended when it could, as far as we know
-                behind = max(0, since - self.look_us)
-            elif since - self._seen_us > _HELD_US and not self._slack_us:  # the same between two looks
-                ended = self.look_us if self.look_us > self._seen_us else (self._seen_us + since) >> 1
-                behind = max(0, since - ended)
-                latency -= behind
+        move(self.data, 0, self.buf, at + 3, self.nbytes)
+        self.end_us = now
+        self._behind_us = 0
+        if not self.watched or self._diff(now, self.sent_us) - self._seen_us > _HELD_US:
+            latency -= self._back_date(latency, now)
         self.latency_us = max(0, latency - self._slack_us)  # a look at the latter would come late for ever
-        self._behind_us = behind
         if self._overdue is not None:
-            self.forget(read.unit)
-        self._end(quality, now)
+            self.forget(self.read.unit)
+        self.heard = self._n
+        self._n = 0
+        self.state = DONE
+        return 0
+
+    def _too_early(self):
+        """Clocks differ by up to 3 %; what is sooner than that was asked for before."""
+        self.late = (self.late + 1) & _MASK
+        self.read.unit.late = (self.read.unit.late + 1) & _MASK
+        self._n = 0
+        self._look_first(self.read)
+        return 1
+
+    def _back_date(self, latency, now):
+        """The loop was held, so the reply was seen late: it ended when it usually does. Returns by how many us."""
+        if not self._exact or self._slack_us:
+            return 0
+        since = self._diff(now, self.sent_us)
+        behind = since - self._due_us if self._due_us else latency - self.usual_us(self.read.unit)
+        behind = max(0, min(behind, since - self._seen_us))
+        self._behind_us = behind
         if behind > _EARLY_US:
             self.end_us = self._add(now, -behind)
-            self.end_ms = self._add(self.end_ms, -((behind + _EARLY_US) // 1000))
-        return 0
+            self.end_ms = self._ms_at(self.end_us, self.end_ms)
+        return behind
+
+    def _ms_at(self, us, ms):
+        """What ticks_ms showed at `us`; now it shows `ms`. Now and then waits up to 1 ms to see when it moves."""
+        if self._tick_ms < 0 or not 0 <= self._diff(ms, self._tick_ms) < _TICK_MS:
+            for _ in range(1000):
+                self._tick_us = self._us()
+                self._tick_ms = self._ms()
+                if self._tick_ms != ms:
+                    break
+        return self._add(self._tick_ms, self._diff(us, self._tick_us) // 1000)
 
     def _account_for(self, at, length):
         """There are more bytes than the reply of `length` at offset `at`: echo, stray ones, a late answer."""
@@ -328,3 +354,8 @@ class Engine:
         self.end_us = now
         self.end_ms = self._ms()
         self.state = DONE
+
+
+def least_us(unit):
+    """The least latency of a unit: what is known of it without the evidence of its line."""
+    return unit.latency_min_us

@@ -43,7 +43,7 @@ class Tally:
         return self.counts[_MAX]
 
     def mean_us(self):
-        """Mean latency in us of the last 32 to 64 answers, 0 while nothing was counted."""
+        """Mean latency in us of the last 32 to 64 answers that were seen to come, 0 while there was none."""
         c = self.counts
         return max(0, c[_SUM] // c[_N]) if c[_N] else 0
 
@@ -110,6 +110,10 @@ class Evidence:
         else:
             i = WRONG_REPLIES
         c[i] = (c[i] + 1) & _MASK
+
+    def usual_us(self, unit):
+        """Latency in us that an answer of `unit` most likely has."""
+        return self.tallies[unit.index].mean_us() or unit.latency_min_us
 
     def note_retry(self, read):
         """The request of `read` will be sent again."""

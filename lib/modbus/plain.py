@@ -61,21 +61,21 @@ def settle(counts, sums, rows, took, lost, latency, least, group, end):
     """
     counts[0] = (counts[0] + 1) & 0x3FFFFFFF
     counts[1] = (counts[1] + 1) & 0x3FFFFFFF
-    n = counts[9]
     if latency < 0:
-        latency = least
         least = (least * 3) >> 2
-    elif latency < least or n == 0:
-        least = latency
     else:
-        least += (latency - least) >> 4
-    if latency > counts[7]:
-        counts[7] = latency
-    if n == 64:
-        n = 32
-        counts[8] >>= 1
-    counts[9] = n + 1
-    counts[8] += latency
+        n = counts[9]
+        if latency < least or n == 0:
+            least = latency
+        else:
+            least += (latency - least) >> 4
+        if latency > counts[7]:
+            counts[7] = latency
+        if n == 64:
+            n = 32
+            counts[8] = counts[8] >> 1
+        counts[9] = n + 1
+        counts[8] += latency
     sums[0] += took + sums[4]
     sums[1] += took + sums[4]
     sums[2] += lost

@@ -75,7 +75,7 @@ class Scheduler:
     def load(self, plan):
         """Begin with `plan`; all units count as healthy."""
         self.plan = plan
-        now = self._ms()
+        self._loaded_ms = now = self._ms()
         self.ready = array("i")
         self.deadline = array("i")
         self.rank = bytearray()
@@ -91,6 +91,16 @@ class Scheduler:
         self.quarantined = 0
         self._probe_ok_ms = now
 
+    def begin(self):
+        """Polling begins now: so do the grids, which were laid when the plan was loaded."""
+        now = self._ms()
+        late_ms = max(0, self._diff(now, self._loaded_ms))
+        self._loaded_ms = now
+        for i in range(len(self.ready)):
+            if self.ready[i] >= 0:
+                self.ready[i] = self._add(self.ready[i], late_ms)
+                self.deadline[i] = self._add(self.deadline[i], late_ms)
+
     def _append(self, read, due_ms):
         self.ready.append(due_ms if read.active else -1)
         self.deadline.append(self._add(due_ms, read.period_ms))
@@ -104,8 +114,10 @@ class Scheduler:
         """Index of the read to send now, or -1 - ms until there may be one (at most 1000)."""
         now = self._ms()
         choice = pick(self.ready, self.deadline, self.rank, len(self.ready), now)
-        if not self.quarantined:
-            return choice
+        return self._or_probe(choice, now) if self.quarantined else choice
+
+    def _or_probe(self, choice, now):
+        """The same while units are in quarantine; choice: what is next of the others."""
         due = None
         late = 0
         wait = 1000

@@ -37,6 +37,27 @@ def whole(patience_ms=100):
     return Way(_whole(), 2 * len(BAUDS) * LAST_ID, patience_ms)
 
 
+def units(unit_ids, baud, serial_format, patience_ms=200):
+    """Units that should be there: at their own setting, then at `baud` and the other bauds in all four formats.
+
+    Who has been found is taken out of the list unit_ids by the caller, and is not asked again."""
+    bauds = [baud] + [each for each in BAUDS if each != baud]
+    total = (1 + 2 * len(bauds)) * len(unit_ids)
+    return Way(_units(unit_ids, bauds, serial_format), total, patience_ms)
+
+
+def _units(unit_ids, bauds, serial_format):
+    for unit_id in list(unit_ids):
+        yield bauds[0], serial_format, unit_id, False
+    for baud in bauds:
+        for unit_id in list(unit_ids):
+            yield baud, "8N2", unit_id, True
+        for other in ("8E1", "8O1"):
+            for unit_id in list(unit_ids):
+                if probe.other_format(unit_id) == other:
+                    yield baud, other, unit_id, False
+
+
 def _common():
     for first, last in ((1, 4), (5, 16)):
         for baud in COMMON_BAUDS:

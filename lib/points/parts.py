@@ -14,17 +14,12 @@ _FLOAT64 = _INT64 + INT32 - UINT32
 _STRING = 3 << 6
 
 
-def layout_of(points):
-    """The layout of a group with any points; see uplink.points."""
-    columns = []
-    before = None
-    for point in points:
-        parts = _parts(point)
-        if shares(point, before):
-            continue  # several bits of one register are one column
-        columns.extend(parts)
-        before = point
-    return tuple(columns)
+def add_columns(columns, point, before):
+    """See uplink.points; for any point. Returns the last point that has a column of its own."""
+    if shares(point, before):
+        return before  # several bits of one register are one column
+    columns.extend(_parts(point))
+    return point
 
 
 def shares(point, before):

@@ -91,11 +91,21 @@ def choose_rows(groups: ptr8, qualities: ptr8, count: int, group: int, places: p
 
 def layout_of(points):
     """What an encoder needs of a group's meta `points` (dicts with at, type, order): their columns."""
-    if any(["bit" in point or "bits" in point or point["type"] not in KINDS for point in points]):
+    columns = []
+    before = None
+    for point in points:
+        before = add_columns(columns, point, before)
+    return tuple(columns)
+
+
+def add_columns(columns, point, before):
+    """Append those of one more point. before: what this returned for the point before it, first None."""
+    if "bit" in point or "bits" in point or point["type"] not in KINDS:
         from points import parts  # only where there is such a point
 
-        return parts.layout_of(points)
-    return tuple([point["at"] << 8 | kind_of(point["type"], point["order"]) for point in points])
+        return parts.add_columns(columns, point, before)
+    columns.append(point["at"] << 8 | kind_of(point["type"], point["order"]))
+    return point
 
 
 def byte_at(point):

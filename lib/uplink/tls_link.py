@@ -17,6 +17,9 @@ from uplink.tls_records import Records
 STEP_MS = 600  # the bound that is announced for a step on an RP2040; see DESIGN.md for what was measured
 RECORD_BYTES = 704  # a quantised batch; encrypting it takes 4.6 ms on an RP2040, and a slice should stay below 5
 _MAX_HOLES = 2048
+# What Mbed TLS takes first for a connection: the socket, its buffers in and out (library/ssl_misc.h: 13 + 320 bytes
+# beside the content of 16384 and 4096, and 8 of MicroPython's).
+_ROOM_BYTES = (1024, 16736, 4448)
 _MAX_FILE_BYTES = 4096  # of a certificate or a key
 
 # Only what has forward secrecy and authenticated encryption; Mbed TLS's own list begins with slower ones.
@@ -83,6 +86,7 @@ class TlsNet:
         self._utc_ms = utc_ms
         self._pauses = pauses
         self._tls = tls
+        self._room = None
         self.handshakes = 0  # begun
         self.step_max_ms = 0  # the longest step so far
 
@@ -98,6 +102,22 @@ class TlsNet:
         if self._utc_ms() is None:
             raise OSError("clock is not set, no TLS without")
         return _Connection(self, host, settings, self._net.connect(host, port))
+
+
+    def keep_room(self):
+        """Hold the pieces that a connection takes while there is none, so that nothing else settles in them: the heap
+        has no others of that length after a while. They are as large as what a connection gives back. To be called
+        once when the start has left memory; then it goes on by itself."""
+        if self._room is None:
+            try:
+                self._room = [bytearray(nbytes) for nbytes in _ROOM_BYTES]
+            except MemoryError:
+                pass  # the next connection looks for itself
+
+    def give_room(self):
+        """A connection takes them now."""
+        self._room = None
+        gc.collect()
 
 
 class _Connection:
@@ -177,6 +197,7 @@ class _Connection:
                 pass  # it was gone already
             self._socket = None
         self._inner.close()
+        self._link.keep_room()
 
     def _withdraw(self):
         if self._asked:
@@ -221,7 +242,7 @@ class _Connection:
     def _start(self):
         settings = self._settings
         tls = self._link._tls
-        gc.collect()  # Mbed TLS needs 17 KB in one piece
+        gc.collect()
         try:
             context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
             context.verify_mode = tls.CERT_REQUIRED
@@ -230,6 +251,7 @@ class _Connection:
             self._load(context.load_verify_locations, "ca")
             if settings["cert"]:
                 self._load(context.load_cert_chain, "cert", "key")
+            self._link.give_room()
             self._socket = context.wrap_socket(self._records, server_hostname=self._host, do_handshake_on_connect=False)
         except MemoryError:
             raise OSError("not enough memory for TLS")

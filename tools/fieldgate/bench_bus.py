@@ -19,7 +19,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from fieldgate.places import BUILD, ROOT
+
 PROGRAM = ROOT / "host_tests" / "fakes" / "bus_measure.py"
 EMULATED = ROOT / "host_tests" / "emulated" / "test_bus_timing.py"
 COLOURS = {"request": "#1f77b4", "reply": "#2ca02c", "decode": "#ff7f0e"}
@@ -154,7 +155,7 @@ def emulated(folder: str) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="fieldgate.bench_bus", description=__doc__)
     parser.add_argument("--cycles", type=int, default=40, help="transactions per case")
-    parser.add_argument("--picture", type=Path, default=ROOT / "build" / "bench-bus.png")
+    parser.add_argument("--picture", type=Path, default=BUILD / "bench-bus.png")
     parser.add_argument("--uf2", default=os.environ.get("UF2", ""), help="folder with rp2 firmware images")
     wanted = parser.parse_args()
     rows = measure(wanted.cycles)

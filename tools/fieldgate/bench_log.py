@@ -17,7 +17,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from fieldgate.places import ROOT
+
 PROGRAM = ROOT / "host_tests" / "fakes" / "flashlog_measure.py"
 TITLES = {"ring": "ring log", "littlefs": "LittleFS, 4 KiB files"}
 

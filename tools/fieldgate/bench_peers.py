@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from fieldgate.places import ROOT
 
 UMQTT = """
 import sys, time

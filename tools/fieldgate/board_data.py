@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from fieldgate.chips import CHIPS, RMII_PINS, Chip
+from fieldgate.places import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 SECTOR = 4096
 SPI_PINS = ("sck", "mosi", "miso", "cs")
 SPI_NOR_PROGRAM = 16  # ports.spi_nor

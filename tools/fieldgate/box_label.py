@@ -5,20 +5,30 @@ It is the only place besides the report where a password stands: stick it where 
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
 from xml.sax.saxutils import escape
 
-LED = (("on", "connected to the broker"), ("off", "not connected: console, status"))
+LED_TABLE = Path(__file__).resolve().parents[2] / "firmware" / "console" / "led.py"
 WIDTH_MM, HEIGHT_MM = 70, 50
 _MARGIN_MM = 3.0
 _LARGEST_MM = 4.2
 _ADVANCE = 0.62  # width of a character of a monospace font, per height
 
 
+def led_codes() -> list[str]:
+    """What the LED's blinks mean, from the table behind the console's `led`."""
+    for node in ast.parse(LED_TABLE.read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CODES":
+            return list(ast.literal_eval(node.value))
+    raise ValueError(f"{LED_TABLE}: found no table CODES")
+
+
 def rows(box: str, serial: str, base: str, passwords: dict[str, str]) -> list[tuple[float, str]]:
     """(size relative to the largest, text) of each line; "" leaves half a line free."""
     found: list[tuple[float, str]] = [(1.0, f"Fieldgate {box}"), (0.7, f"serial {serial}"), (0.55, base), (0.3, "")]
     found += [(0.75, f"{role:<7}{password}") for role, password in passwords.items()]
-    found += [(0.3, "")] + [(0.55, f"LED {state:<4}{meaning}") for state, meaning in LED]
+    found += [(0.3, "")] + [(0.55, f"LED {meaning}") for meaning in led_codes()]
     return [*found, (0.55, "console: 115200 8N1, press Enter, type help")]
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from fieldgate import device_build, size_report
+from fieldgate import device_build, places, size_boards, size_change, size_report
 
 BUDGETS = device_build.ROOT / "tools" / "budgets.json"
 BUDGET_BOARD = "RPI_PICO_W"
@@ -33,7 +33,7 @@ def build(
         except device_build.BuildError as error:
             typer.echo(f"fieldgate build: {error}", err=True)
             raise typer.Exit(1) from None
-        place = built.tree.relative_to(device_build.ROOT)
+        place = places.shown(built.tree)
         total_bytes = sum(built.sizes_bytes.values())
         typer.echo(
             f"{name:<16} {built.board.architecture or 'no machine code':<10} {len(built.sizes_bytes):3} files "
@@ -77,7 +77,6 @@ def size(update: Annotated[bool, typer.Option(help="write today's sizes as the b
         BUDGETS.write_text(json.dumps(budgets, indent=1) + "\n")
     budgets = read_budgets() if BUDGETS.exists() else {}
     package_bytes: dict[str, int] = {}
-    before = size_report.committed_budgets(BUDGETS)
     kinds = size_report.kinds(BUDGET_BOARD)
     typer.echo(f"{'module':<34} {'bytes':>7} {'budget':>7}  in memory")
     for place, size_bytes in sizes_bytes.items():
@@ -88,7 +87,9 @@ def size(update: Annotated[bool, typer.Option(help="write today's sizes as the b
     for package, total_bytes in package_bytes.items():
         typer.echo(f"{package + '/':<34} {total_bytes:7,}")
     typer.echo(f"{'all of ' + BUDGET_BOARD:<34} {sum(sizes_bytes.values()):7,}")
-    for line in size_report.lines(sizes_bytes, before, HEADROOM, BUDGET_BOARD):
+    for line in (*size_report.lines(sizes_bytes, BUDGET_BOARD), *size_change.lines(sizes_bytes), ""):
+        typer.echo(line)
+    for line in size_boards.lines():
         typer.echo(line)
     problems = over_budget(sizes_bytes, budgets)
     for problem in problems:

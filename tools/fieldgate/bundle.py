@@ -9,12 +9,18 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
+from itertools import chain
 from pathlib import PurePosixPath
+
+from fieldgate import names
 
 NAME = "code.mpys"
 PORTS = ("rp2", "esp32")  # where blocks and time are scarce; elsewhere modules are files
 LOADER = "bundle.mpy"
 _BRIEF_PACKAGES = ("console", "umodbus")
+# Loaded by every box too, from within functions.
+_USUAL = ("gateway/lamp", "gateway/vitals", "modbus/native", "ports/", "umodbus/", "uplink/")
+_UNUSUAL = ("spi_nor", "sparkplug", "typed", "tls", "resolver", "sntp", "listening", "wired", "scan")
 _EMPTY_BYTES = 40  # an __init__ that holds nothing: MicroPython does without
 
 
@@ -24,6 +30,9 @@ def bundled(port: str, files: dict[str, bytes]) -> dict[str, bytes]:
         return files
     modules = {place: content for place, content in files.items() if place.endswith(".mpy") and place != LOADER}
     others = {place: content for place, content in files.items() if place not in modules}
+    if port == "rp2":
+        usual = [names.of_module(content) for place, content in modules.items() if place in _usual_places()]
+        others[names.NAME] = names.pack(chain.from_iterable(usual))
     return {**others, NAME: pack(modules)}
 
 
@@ -55,6 +64,17 @@ def _is_brief(place: str) -> bool:
     """True for what is in memory for a moment only: it lies behind the others, which run from flash."""
     module = place.removesuffix(".mpy").replace("/", ".")
     return module in _brief_modules() or module.split(".")[0] in _BRIEF_PACKAGES
+
+
+@cache
+def _usual_places() -> frozenset[str]:
+    """What every box loads, at the start or for good: its names are worth their six bytes of heap."""
+    from fieldgate import size_report  # needs Linux, and unpacking must not
+
+    kinds = size_report.kinds("RPI_PICO_W")
+    usual = {place for place, kind in kinds.items() if kind != "on demand" or place.startswith(_USUAL)}
+    usual = {place for place in usual if not any(word in place for word in _UNUSUAL)}
+    return frozenset(usual - {name.replace(".", "/") + ".mpy" for name in size_report.FEATURE_STARTERS})
 
 
 @cache

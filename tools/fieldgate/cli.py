@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, NoReturn
 
 import typer
 
+from fieldgate import places
+
 
 class Command(NamedTuple):
     """Where a command lives: `attribute` of `module` is a typer app or a plain command function."""
@@ -85,6 +87,13 @@ def fail(text: str, status: int) -> NoReturn:
     raise SystemExit(status)
 
 
+def how_to_install() -> str:
+    """What to do about a missing package."""
+    if places.CHECKOUT:
+        return "`make setup` installs the packages"
+    return "this command needs a checkout of Fieldgate with make on Linux (`make demo`)"
+
+
 def main() -> None:
     """Run the command in sys.argv; never returns normally."""
     wanted = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
@@ -96,7 +105,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if debug:
             raise
-        fail(f"{wanted}: {error}; `make setup` installs the packages", 1)
+        fail(f"{wanted}: {error}; {how_to_install()}", 1)
     except OSError as error:
         if debug:
             raise

@@ -7,7 +7,6 @@ at the end; Ctrl-C and SIGTERM end it between two transactions with status 0; er
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import signal
@@ -18,6 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fieldgate import file_lock
 from fieldgate.monitor.client import utc_ms
 from fieldgate.monitor_cli import split_address
 
@@ -122,7 +122,7 @@ def only_writer(url: str) -> Any:
     except OSError as error:
         raise Busy(f"--db {path}: {error.strerror}") from None
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file_lock.take(lock, wait=False)
     except OSError:
         raise Busy(f"another fieldgate collect writes into {path}") from None
     return lock

@@ -6,12 +6,12 @@ The table is firmware/console/manual.py; it is executed here, as it is plain Pyt
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-ROOT = Path(__file__).resolve().parents[2]
+from fieldgate.places import ROOT
+
 MANUAL = ROOT / "firmware" / "CONSOLE.md"
 
 HEAD = """# The console

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fieldgate.places import BUILD, ROOT
+
 if TYPE_CHECKING:
     from fieldgate.demo.run import Demo
     from fieldgate.summary import Balance
 
-ROOT = Path(__file__).resolve().parents[2]
-RUNS = ROOT / "build" / "demo"
+RUNS = BUILD / "demo"
 RUNS_KEPT = 5
 LINE_EVERY_S = 5.0
 

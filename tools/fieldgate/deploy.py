@@ -2,7 +2,9 @@
 
 Promises: `deploy` copies only files whose SHA-256 differs and removes code that the tree no longer has; configuration,
 log and everything else on the box stay. The box's program is stopped first and started again at the end. A copy that
-was interrupted is finished by the next call: what counts is the hash on the box. `backup` and `restore` move what makes
+was interrupted is finished by the next call: what counts is the hash on the box. An rp2 box runs from two of the files
+(firmware/DESIGN.md, Memory), so MicroPython starts anew without them first; where the file system has no room for the
+new ones beside the old, those go first. `backup` and `restore` move what makes
 the box that one box: its configurations, certificates and schemas, not code and not the log.
 """
 
@@ -18,15 +20,18 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
-from fieldgate import bundle
-from fieldgate.board_data import Board
+from fieldgate import bundle, names
+from fieldgate.board_data import SECTOR, Board
 from fieldgate.flash_port import PortError, open_port, read_lines
 
 FILES_PER_CALL = 16
 CALL_S = 300
 STOP_S = 20.0
 PROMPT = ">>> "
-CODE_SUFFIXES = (".mpy", ".py", bundle.NAME)
+RUN_FROM = (bundle.NAME, names.NAME)
+CODE_SUFFIXES = (".mpy", ".py", *RUN_FROM)
+PROMPT_FILE = "prompt.txt"  # firmware/boot.py: the gateway does not start, and the watchdog is fed
+SPARE_BYTES = 4 * SECTOR  # folders
 # Used behind the file system's back: lib/flashlog/BACKENDS.md.
 LOG_FOLDER = "log/"
 MAX_BACKUP_BYTES = 16 << 20
@@ -34,9 +39,11 @@ MAX_BACKUP_BYTES = 16 << 20
 # Runs on the box: what it is, then every file with its hash.
 LISTING = """
 import hashlib, os, sys
-print("machine", getattr(sys.implementation, "_machine", "?"))
-_buf = bytearray(512)
 _root = ""
+print("machine", getattr(sys.implementation, "_machine", "?"))
+_volume = os.statvfs(_root or "/")
+print("free", _volume[1] * _volume[3])
+_buf = bytearray(512)
 def _walk(folder):
     for entry in sorted(os.listdir(folder or "/")):
         path = folder + "/" + entry
@@ -70,6 +77,7 @@ class Box:
         self.port = port
         self.root = root
         self.machine = ""
+        self.free_bytes = 0
         self.hashes: dict[str, str] = {}
         self.folders: set[str] = set()
 
@@ -95,6 +103,8 @@ class Box:
             kind, _, rest = line.strip().partition(" ")
             if kind == "machine":
                 self.machine = rest
+            elif kind == "free":
+                self.free_bytes = int(rest)
             elif kind == "folder":
                 self.folders.add(rest)
             elif kind == "file":
@@ -103,6 +113,18 @@ class Box:
 
     def place(self, name: str) -> str:
         return f":{self.root}/{name}"
+
+    def let_go(self) -> None:
+        """Start MicroPython anew, so that nothing of it runs from the files of code."""
+        self.call("exec", f"open({self.root + '/' + PROMPT_FILE!r}, 'w').close()")
+        self.call("soft-reset")
+
+    def remove(self, names: list[str]) -> None:
+        for first in range(0, len(names), FILES_PER_CALL):
+            arguments: list[str] = []
+            for name in names[first : first + FILES_PER_CALL]:
+                arguments += (["+"] if arguments else []) + ["fs", "rm", self.place(name)]
+            self.call(*arguments)
 
     def make_folders(self, names: Iterable[str]) -> None:
         wanted = {str(parent) for name in names for parent in PurePosixPath(name).parents} - {"."} - self.folders
@@ -194,12 +216,12 @@ def deploy(board: Board, box: Box, files: dict[str, bytes], say: Say) -> tuple[i
         for name in sorted(box.hashes)
         if name not in files and name.split("/")[0] in folders and "/" in name and name.endswith(CODE_SUFFIXES)
     ]
-    for first in range(0, len(stale), FILES_PER_CALL):
-        arguments: list[str] = []
-        for name in stale[first : first + FILES_PER_CALL]:
-            arguments += (["+"] if arguments else []) + ["fs", "rm", box.place(name)]
-        box.call(*arguments)
+    if board.port == "rp2" and any(name in changed for name in RUN_FROM):
+        box.let_go()
+    box.remove(stale)
     if changed:
+        if sum(len(content) + SECTOR for content in changed.values()) + SPARE_BYTES > box.free_bytes:
+            box.remove([name for name in RUN_FROM if name in changed and name in box.hashes])
         box.put(changed, say)
         box.hashes.clear()
         box.look()

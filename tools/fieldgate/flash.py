@@ -24,6 +24,7 @@ from typing import Any
 from fieldgate import board_data
 from fieldgate.board_data import Board
 from fieldgate.flash_port import PortError
+from fieldgate.places import BUILD
 
 BAUD = 460800
 DRIVE_INFO = "INFO_UF2.TXT"
@@ -58,7 +59,7 @@ def find_board(name: str, place: Path | None) -> Board:
 
 def load(board: Board, place: Path | None) -> Ready:
     """The image in a folder that `fieldgate image` wrote, or that file in it. Raises FlashError."""
-    place = place or board_data.ROOT / "build" / "images" / board.name
+    place = place or BUILD / "images" / board.name
     folder = place.parent if place.is_file() else place
     try:
         manifest = json.loads((folder / "manifest.json").read_text())

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-LIB = Path(__file__).resolve().parent.parent.parent / "lib"
+from fieldgate.places import ROOT
+
+LIB = ROOT / "lib"
 if str(LIB) not in sys.path:
     sys.path.append(str(LIB))
 

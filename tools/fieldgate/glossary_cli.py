@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from fieldgate.places import ROOT
+
 SOURCE = ROOT / "firmware" / "gateway" / "glossary.jsonl"
 PAGE = ROOT / "GLOSSARY.md"
 PARTS = {

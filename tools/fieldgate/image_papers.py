@@ -120,4 +120,4 @@ def bill_of_materials(board: Board, firmware: Firmware, image: str, image_sha256
 
 
 def write(folder: Path, name: str, content: dict[str, Any]) -> None:
-    (folder / name).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    (folder / name).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", newline="\n")

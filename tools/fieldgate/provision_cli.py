@@ -58,7 +58,7 @@ def provision_boxes(
                 continue
             if batch and ask and not order.port:
                 typer.prompt(f"plug box {order.box} into {port}, then Enter", default="", show_default=False)
-            say((work.run().folder / "label.txt").read_text().rstrip())
+            say((work.run().folder / "label.txt").read_text(encoding="utf-8").rstrip())
         except provision.MISTAKES as error:
             typer.echo(f"fieldgate provision: {error}", err=True)
             failed += 1

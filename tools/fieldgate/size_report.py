@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,28 +76,16 @@ def module_of(place: str) -> str:
     return place.removesuffix(".mpy").replace("/", ".").removesuffix(".__init__")
 
 
-def committed_budgets(budgets: Path) -> dict[str, int]:
-    """The budgets of the last commit; empty where there is no git or no commit."""
-    name = budgets.relative_to(device_build.ROOT).as_posix()
-    done = subprocess.run(
-        ["git", "show", f"HEAD:{name}"], cwd=device_build.ROOT, capture_output=True, text=True, check=False
-    )
-    return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
-
-
-def lines(sizes_bytes: dict[str, int], before: dict[str, int], headroom: float, board_name: str) -> Iterator[str]:
-    """The report. before: budgets of the last commit, which are `headroom` times what was measured then."""
+def lines(sizes_bytes: dict[str, int], board_name: str) -> Iterator[str]:
+    """The report of what lies in memory."""
     by_kind: dict[str, int] = {}
     for place, kind in kinds(board_name).items():
         by_kind[kind] = by_kind.get(kind, 0) + sizes_bytes.get(place, 0)
     for kind in ("resident", "start", "on demand"):
         heap = int(by_kind.get(kind, 0) * HEAP_PER_BYTE)
-        note = f"  goal {RESIDENT_LIMIT_BYTES:,}" if kind == "resident" else ""
+        goal = f"  goal {RESIDENT_LIMIT_BYTES:,} for what is left when functions run from flash (RP2)"
+        note = goal if kind == "resident" else ""
         yield f"{kind + ':':<12} {by_kind.get(kind, 0):7,} B of .mpy, about {heap:7,} B of heap{note}"
-    if before:
-        then = sum(before.values()) / headroom
-        change = sum(sizes_bytes.values()) - then
-        yield f"against the last commit's budgets: {change:+,.0f} B of .mpy ({100 * change / then:+.1f} %)"
     if MEASURED.is_file():
         for what, figures in json.loads(MEASURED.read_text()).items():
             yield f"measured, {what}: " + ", ".join(f"{name} {value:,}" for name, value in figures.items())

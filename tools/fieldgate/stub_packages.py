@@ -13,10 +13,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fieldgate import device_packages
-from fieldgate.device_packages import ROOT, DevicePackageError
+from fieldgate.device_packages import DevicePackageError
+from fieldgate.places import BUILD, ROOT
 
 PINS = ROOT / "tools" / "stub_packages.json"
-TARGET = ROOT / "build" / "stubs"
+TARGET = BUILD / "stubs"
 
 
 def unpack(content: bytes, pin: dict[str, Any], target: Path) -> int:

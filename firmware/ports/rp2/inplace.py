@@ -1,7 +1,7 @@
 """Lets functions run from the flash in which the bundle of code lies, and so frees their copies in the heap.
 
 A stock image loads the code of a .mpy file into the heap, though the file lies in flash that the processor reads like
-memory (RP2040 data sheet, 2.6.3: XIP at 0x10000000). Bytecode is the same at both places: names and constants are
+memory (ports.rp2.xip). Bytecode is the same at both places: names and constants are
 looked up through tables of the module. A function object holds the address of its bytecode; `settle` looks for the
 same bytes in the bundle, writes that address instead, and collects the copies.
 
@@ -18,14 +18,10 @@ from array import array
 
 import micropython
 import rp2
-import uctypes
 from vfs import VfsLfs2
 
-from flashlog.watch import Watch
+from ports.rp2 import xip
 
-BLOCK_BYTES = 4096
-_XIP = 0x10000000
-_MEBIBYTE = 0x100000
 _ROOM = 1200  # functions that are looked at
 
 
@@ -42,68 +38,23 @@ def settle():
 
 def _move(counts):
     device = rp2.Flash()
-    base = _base(device)
+    base = xip.base(device)
     loader = sys.modules.get("bundle")
     if base and loader and loader.bundle:
-        blocks = _blocks(device, VfsLfs2, base, loader.bundle.path)
+        path = loader.bundle.path
+        with open(path, "rb") as file:
+            end = int(file.read(8), 16)  # of the modules that may be resident
+        blocks = xip.blocks(device, VfsLfs2, base, path, end)
         functions = array("I", bytearray(4 * _ROOM))
         links = array("H", bytearray(2 * (256 + _ROOM)))
         kinds = array("I", (id(type(settle)), id(type(_generator)), id(type(_generator())), id(_move), id(settle)))
         counts[0] = _gather(functions, _ROOM, kinds, links)
         for block in blocks:
-            _match(base + block * BLOCK_BYTES, functions, links, counts)
+            _match(base + block * xip.BLOCK_BYTES, functions, links, counts)
 
 
 def _generator():
     yield
-
-
-def _base(device):
-    """Address of block 0 of the file system, which ends where the chip ends; 0: not found."""
-    size = device.ioctl(4, 0) * BLOCK_BYTES
-    head = bytearray(64)
-    device.readblocks(0, head, 0)
-    for mebibytes in (2, 4, 8, 16):
-        at = _XIP + mebibytes * _MEBIBYTE - size
-        if at > _XIP and uctypes.bytearray_at(at, 64) == head:
-            return at
-    return 0
-
-
-def _blocks(device, littlefs, base, path):
-    """array("H") of the blocks in which the modules lie that may be resident."""
-    watch = Watch(device)
-    file = littlefs(watch, readsize=256, progsize=256, lookahead=8).open(path, "rb")
-    end = int(file.read(8), 16)
-    watch.forget()
-    file.seek(end - 1)
-    file.read(1)
-    file.close()
-    blocks = array("H")
-    block = watch.block
-    index = _index_of(end - 1)
-    if index and block >= 0:  # else the file has no block of its own
-        blocks.append(block)
-        while index:  # each block but the first begins with the number of the one before it
-            block = uctypes.struct(base + block * BLOCK_BYTES, {"before": uctypes.UINT32 | 0}).before
-            blocks.append(block)
-            index -= 1
-    return blocks
-
-
-def _index_of(place):
-    """Which block of a file this place is in; block n has as many pointers as 2 n has factors of 2 (LittleFS SPEC.md,
-    CTZ skip-lists)."""
-    index = 0
-    end = BLOCK_BYTES
-    while place >= end:
-        index += 1
-        end += BLOCK_BYTES
-        n = index << 1
-        while not n & 1:
-            end -= 4
-            n >>= 1
-    return index
 
 
 @micropython.viper

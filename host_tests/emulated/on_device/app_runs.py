@@ -12,7 +12,8 @@ import time
 import micropython
 
 PINNED_FILES = 16
-START_THRESHOLD_BYTES = 20480  # as main.py has it
+PORTS = ("clock", "uart_rs485", "storage")  # the board's own; for the others something stands in
+START_THRESHOLD_BYTES = 40960  # as main.py has it
 WRITE_US = 265  # sending 200 bytes through the emulated Wi-Fi chip
 
 
@@ -99,6 +100,8 @@ class Connection:
         if Connection.cut:
             Connection.cut = False
             raise OSError(104)  # ECONNRESET
+        if not self._out:
+            return 0  # a socket makes no garbage then
         n = min(len(buf), len(self._out))
         buf[:n] = self._out[:n]
         self._out = self._out[n:]
@@ -150,30 +153,26 @@ class Parts:
         self.reset_cause = "power"
 
 
-def run(seconds, saturated, cut_after_s=None):
-    """Start the application and let it work for `seconds`; after `cut_after_s` the broker breaks the connection.
+def started(figures, make, took, ports=PORTS, watch=None):
+    """The application as main.py starts it, on parts that `make` makes; `took(name)` notes the time of a step.
 
-    Prints name and number of each figure, then the state of the heap.
-    """
-    figures = {"boot": free()}
-    start = time.ticks_ms()
+    ports: those of the board that are loaded; watch: called when the start has left memory."""
+    from ports.rp2 import names
 
-    def took(name):
-        if name not in figures:
-            figures[name] = time.ticks_diff(time.ticks_ms(), start)
-
-    def make_parts(ot, it):
-        took("at_plans_ms")
-        parts = Parts(ot, it)
-        took("at_parts_ms")
-        return parts
-
+    figures["names"] = names.take()
+    del names
     import wiring
     from gateway import unload
 
+    def make_parts(ot, it):
+        took("at_plans_ms")
+        parts = make(ot, it)
+        took("at_parts_ms")
+        return parts
+
     gc.threshold(START_THRESHOLD_BYTES)
     moved = (0, 0, 0)
-    for found in wiring.start(make_parts, ("clock", "uart_rs485", "storage")):
+    for found in wiring.start(make_parts, ports):
         if found is None:
             took("at_loaded_ms")
             settle = wiring.settler()
@@ -182,27 +181,55 @@ def run(seconds, saturated, cut_after_s=None):
             took("at_settled_ms")
     gateway, status = found
     if gateway is None:
-        print("not started", status)
-        return
+        raise RuntimeError("the start ended with status %d" % status)
     del wiring, found
     unload.starters()
+    gc.collect()
     took("at_start_ms")
+    figures["functions"], figures["functions_moved"], figures["moved_bytes"] = moved
     gc.threshold(-1)
+    if watch:
+        watch()
     figures["started"] = free()
+    return gateway
+
+
+def run(seconds, saturated, cut_after_s=None, watch=None, polls=0):
+    """Start the application and let it work for `seconds`; after `cut_after_s` the broker breaks the connection. With
+    `polls` it ends after so many of them, if that is sooner, and the connection breaks half-way.
+
+    watch: called when the start has left memory. Prints name and number of each figure, then the state of the heap.
+    """
+    figures = {"boot": free()}
+    start = time.ticks_ms()
+
+    def took(name):
+        if name not in figures:
+            figures[name] = time.ticks_diff(time.ticks_ms(), start)
+
+    gateway = started(figures, Parts, took, PORTS, watch)
     bus = gateway.buses[0]
+    begin = time.ticks_ms()
     if saturated:
-        for read in bus.plan.reads:
+        for i, read in enumerate(bus.plan.reads):
             read.period_ms = 1  # no plan would allow that
+            bus.scheduler.deadline[i] = time.ticks_add(bus.scheduler.ready[i], 1)
     gateway.tap = lambda read, quality, data, nbytes: took("first_poll_ms")
     Connection.on_data = lambda: took("first_publish_ms")
 
+    async def wait(end_s, end_polls):
+        while time.ticks_diff(time.ticks_ms(), begin) < end_s * 1000:
+            if polls and gateway.buses[0].stats()["requests"] >= end_polls:
+                break
+            await asyncio.sleep_ms(200)
+
     async def limited():
         task = asyncio.create_task(gateway.run())
-        await asyncio.sleep(seconds if cut_after_s is None else cut_after_s)
-        if cut_after_s is not None:
+        if polls or cut_after_s is not None:
+            await wait(seconds if polls else cut_after_s, polls // 2)
             figures["before_cut"] = free()
             Connection.cut = True
-            await asyncio.sleep(seconds - cut_after_s)
+        await wait(seconds, polls)
         figures["running_low"] = gc.mem_free()
         figures["running"] = free()
         micropython.mem_info()
@@ -220,7 +247,6 @@ def run(seconds, saturated, cut_after_s=None):
     figures["connects"] = gateway.session.connects
     figures["log_depth"] = gateway.log.depth()
     figures["erases"] = gateway.log.stats.erases
-    figures["functions"], figures["functions_moved"], figures["moved_bytes"] = moved
     for name in figures:
         print(name, figures[name])
     for name in sorted(sys.modules):

@@ -12,13 +12,6 @@ from array import array
 
 import app_runs
 
-from gateway.app import Gateway
-from gateway.keeper import Keeper
-from gateway.publisher import Publisher
-from gateway.recorder import Recorder
-from modbus.bus import Bus
-from uplink.session import Session
-
 _us = time.ticks_us
 _diff = time.ticks_diff
 TURN_MS = 10  # a console looks so often for a key
@@ -82,7 +75,14 @@ def timed(owner, name):
 
 
 def watch():
-    """Put the watching around the classes of the application."""
+    """Put the watching around the classes of the application, once they lie where they lie on a box."""
+    from gateway.app import Gateway
+    from gateway.keeper import Keeper
+    from gateway.publisher import Publisher
+    from gateway.recorder import Recorder
+    from modbus.bus import Bus
+    from uplink.session import Session
+
     sample, run_bus, run = Recorder.sample, Bus.run, Gateway.run
 
     def noted(self, group, quality, ticks_ms, data, nbytes):
@@ -126,8 +126,7 @@ def watch():
 def run(seconds, saturated):
     """Prints what app_runs.run prints, then bus_us, all_us, key_us, the pauses of the bus, and the time of each
     sample in ms."""
-    watch()
-    app_runs.run(seconds, saturated)
+    app_runs.run(seconds, saturated, None, watch)
     print("bus_us", busy[0])
     print("all_us", busy[1])
     print("key_us", busy[2])

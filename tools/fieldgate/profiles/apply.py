@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fieldgate.places import ROOT
 from fieldgate.profiles.check import shown
-from fieldgate.profiles.model import ROOT, ProfileError, parse_json, read_text
+from fieldgate.profiles.model import ProfileError, parse_json, read_text
 
 MAX_PORTS = 4  # what a board may have; the box knows its own number
 

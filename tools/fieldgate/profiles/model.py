@@ -10,7 +10,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[3]
+from fieldgate.places import ROOT
+
 FOLDER = ROOT / "firmware" / "profiles"
 FRAMES = "frames.jsonl"
 MAX_FILE_BYTES = 1 << 20
