@@ -189,7 +189,11 @@ class Keeper:
         await self.tidy(sleep_ms)
         await self.pause(PAUSE_MODULE, sleep_ms)
         try:
-            return importer() if not least_bytes or gc.mem_free() >= least_bytes else None
+            if least_bytes and gc.mem_free() < least_bytes:
+                gc.collect()  # while it waited for the lines, others made garbage again
+                if gc.mem_free() < least_bytes:
+                    return None
+            return importer()
         except (MemoryError, ImportError):  # no room to look for a module shows as if there were none
             return None
         finally:
