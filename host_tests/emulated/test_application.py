@@ -222,6 +222,15 @@ def place_of(name: str, files: dict[str, bytes]) -> str:
     return f"{place}.mpy" if f"{place}.mpy" in files else f"{place}/__init__.mpy"
 
 
+def by_second(line: Line, ideal_us: float) -> list[float]:
+    """Efficiency in each second from the first poll on."""
+    starts = [transaction.start_ns for transaction in line.transactions]
+    seconds: dict[int, list[int]] = {}
+    for start, following in zip(starts, starts[1:]):
+        seconds.setdefault((start - starts[0]) // 1_000_000_000, []).append(following - start)
+    return [ideal_us * 1000 * len(cycles) / sum(cycles) for _, cycles in sorted(seconds.items())]
+
+
 @pytest.mark.parametrize("baud", [19200, 115200])
 def test_saturated_line_with_the_whole_application(uf2: Path, files: dict[str, bytes], baud: int) -> None:
     """The first start of a blank box, saturated from its first poll on: what happens once counts, and is told apart."""
@@ -236,6 +245,8 @@ def test_saturated_line_with_the_whole_application(uf2: Path, files: dict[str, b
         f" {summary.worst_efficiency:.4f}) of {summary.ideal_us / 1000:.2f} ms over {summary.count} polls;"
         f" pauses in ms: {pauses}; longest hold {figures['hold_max_ms']} ms; {figures['erases']} erases"
     )
+    seconds = " ".join(f"{efficiency:.3f}" for efficiency in by_second(line, summary.ideal_us))
+    print(f"REPORT: emulated Pico W, {baud} 8N1, whole application, efficiency second by second: {seconds}")
     assert not line.breaches
     assert figures["acked"] > 3
     assert min(summary.efficiency, running.efficiency) >= EFFICIENCY[baud]
