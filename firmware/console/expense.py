@@ -10,6 +10,7 @@ _TELEMETRY_BYTES = 3328
 _SPARKPLUG_VALUE_BYTES = 18  # measured: 144 for 8 values
 _LATEST_VALUE_BYTES = 24
 _TLS_HEAP = 27000  # while connected, measured
+_TLS_BOARD_BYTES = 225280  # with 205184 in all the pieces that TLS wants were not to be had (Pico W)
 _CHECK_BYTES = 16384  # of what is loaded now for the check itself
 # On a board, measured (host_tests/emulated/README.md).
 _SPARE_BYTES = 16384
@@ -64,6 +65,17 @@ def memory(it, listens):
     return "memory: %s; %d KB are free now" % (", ".join(parts), _free() // 1024)
 
 
+def warning(it, listens):
+    """The line about TLS on a board where it was not seen to fit, None elsewhere."""
+    has = _all()
+    if "TLS" not in _wanted(it, listens) or has >= _TLS_BOARD_BYTES:
+        return None
+    return (
+        "!  memory: TLS did not fit beside 32 points on a board with %d KB in all; without it, or a board with more: %s"
+        % (has // 1024, _named(_TLS_BOARD_BYTES))
+    )
+
+
 def too_much(it, listens, counts, plans):
     """The line that says what is missing, None where it fits. counts: units, reads and points; plans: those in use. Ask
     after a collection."""
@@ -75,15 +87,22 @@ def too_much(it, listens, counts, plans):
         need += _feature(name, seen, False)
     if need <= 0:
         return None
-    has = _free() + gc.mem_alloc()
-    larger = ["%s (%d KB)" % (name, heap // 1024) for name, heap in _BOARDS if heap >= has + need]
+    larger = _named(_all() + need)
     line = "memory: found %d units, %d reads, %d points, which need %d KB more than it has: fewer of them or features"
     line %= tuple(counts) + (need // 1024 + 1,)
-    return line + (", or a board with more, as " + ", ".join(larger) if larger else "")
+    return line + (", or a board with more, as " + larger if larger else "")
 
 
 def _heap_of(units, reads, points):
     return units * _UNIT_BYTES + reads * _READ_BYTES + points * _POINT_BYTES
+
+
+def _named(least_bytes):
+    return ", ".join(["%s (%d KB)" % (name, heap // 1024) for name, heap in _BOARDS if heap >= least_bytes])
+
+
+def _all():
+    return _free() + gc.mem_alloc()
 
 
 def _free():
