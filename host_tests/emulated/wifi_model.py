@@ -6,6 +6,9 @@ to sockets of this host; what those do takes no virtual time.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 import pytest
 from rp2040py.external.cyw43 import nat
 
@@ -20,3 +23,10 @@ def lead_to_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
         return "127.0.0.1" if address == nat.GATEWAY_IP else text_of(address)
 
     monkeypatch.setattr(nat, "_ip_to_str", text)
+    end = asyncio.StreamWriter.write_eof
+
+    def write_eof(writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):  # the peer went away before: the emulator would stop
+            end(writer)
+
+    monkeypatch.setattr(asyncio.StreamWriter, "write_eof", write_eof)
