@@ -12,9 +12,6 @@ from flashlog.layout import LogMismatch
 from gateway import unload
 from gateway.errors import ConfigError
 
-# An error's class must stay the one that is caught here; gateway.start is needed last.
-KEPT = ("gateway.errors", "gateway.start", "wiring")
-
 
 def part(name):
     """Module `name` of this board's ports."""
@@ -78,7 +75,7 @@ def counting():
     if line:
         print(line)
     console = part("console").open_console() if revisions.blank(folder) else None
-    unload.starters(KEPT)
+    unload.starters(True)
     return folder, trial_s, console
 
 
@@ -96,7 +93,7 @@ def load_lasting(ports):
 
     if board.LED["pin"] is not None:
         import gateway.lamp  # noqa: F401
-    unload.starters(KEPT)
+    unload.starters(True)
 
 
 def load(folder):
@@ -113,7 +110,7 @@ def load(folder):
     if it["publish"]["payload"] != "columns":
         unload.unload("uplink.envelope")
         unload.unload("uplink.columns")
-    unload.starters(KEPT)
+    unload.starters(True)
     return planned, it
 
 

@@ -126,10 +126,7 @@ def _check(shell, words):
         raise Refused(verbs.CHECK, "no candidate: change something with set first")
     from console import checker
 
-    errors, costs = [], []
-    gateway = shell.gateway
-    sectors = gateway.log.sectors if gateway.log else 0
-    yield from checker.check(gateway.rs485, errors, costs, sectors, gateway.plans)
+    errors, costs = yield from checker.check_box(shell.gateway)
     yield json.dumps({"errors": errors, "costs": costs})
     if errors:
         raise Refused(verbs.CHECK, "%d mistakes" % len(errors))

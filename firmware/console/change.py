@@ -45,11 +45,7 @@ def _checked(shell):
     """Yields None; returns (mistakes, costs) of the candidate."""
     from console import checker
 
-    errors, costs = [], []
-    gateway = shell.gateway
-    sectors = gateway.log.sectors if gateway.log else 0
-    yield from checker.check(gateway.rs485, errors, costs, sectors, gateway.plans)
-    return errors, costs
+    return (yield from checker.check_box(shell.gateway))
 
 
 def commit(shell, words):

@@ -15,8 +15,15 @@ from modbus.line import Line
 from modbus.plan import Plan
 
 _SURELY_SHORT = 16  # points whose text, 228 characters at most, fits MAX_META_BYTES in any case
-_USUAL_KEYS = 10  # of a point; one with more has a longer text
 _DAY_MS = 86400000
+
+
+def check_box(gateway):
+    """The check of the candidate for this box, which polls; to be gone through as `check`. Returns (errors, costs)."""
+    errors, costs = [], []
+    sectors = gateway.log.sectors if gateway.log else 0
+    yield from check(gateway.rs485, errors, costs, sectors, gateway.plans)
+    return errors, costs
 
 
 def check(ports, errors, costs, sectors=0, plans=None):
@@ -116,7 +123,7 @@ class _Cost:
         self.records += records
         self.reply_bytes += records * read.need
         self.values += records * len(read.points)
-        if len(read.points) > _SURELY_SHORT or any([len(point) > _USUAL_KEYS for point in read.points]):
+        if len(read.points) > _SURELY_SHORT or any([len(point) > config.USUAL_KEYS for point in read.points]):
             from gateway import schema_store as store  # only where it may be too much
 
             size = len(store.read_text(bus["name"], read, ())) + 2  # its number may have more digits

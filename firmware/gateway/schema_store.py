@@ -9,10 +9,10 @@ import json
 import os
 from hashlib import sha256
 
+from gateway.config import USUAL_KEYS
 from gateway.schema import FOLDER, find, head, hex_of, intact, names_in
 
 MAX_SCHEMAS = 8
-USUAL_KEYS = 10  # of a point; one with more has a longer text
 
 
 def read_text(bus_name, read, points):

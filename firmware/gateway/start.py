@@ -18,7 +18,6 @@ from gateway.recorder import Recorder
 from gateway.reports import Reports
 from uplink.session import Session
 
-KEPT = ("gateway.errors", "gateway.start", "wiring")  # an error's class must stay the one that is caught
 
 def build(gateway, parts, planned, it):
     """Make `gateway` of its parts; see Gateway. Raises what the flash log raises."""
@@ -45,7 +44,7 @@ def build(gateway, parts, planned, it):
     gateway.log = log = FlashLog(parts.flash, os.urandom(4))
     log.mount()
     gateway.boot = log.begin_boot()
-    unload.starters(KEPT)  # what follows may need the room
+    unload.starters(True)  # what follows may need the room
     gateway._dropped = log.stats.dropped  # of that, events have told
     gateway._damaged = 0
     gateway.uptime = Uptime(clock)

@@ -14,6 +14,7 @@ _STARTERS = (
     "flashlog.mount flashlog.pinned flashlog.watch uplink.defaults wiring "
     "ports.rp2.names ports.rp2.xip"
 )
+_LAST = ("gateway.errors", "gateway.start", "wiring")  # an error's class must stay the one that wiring catches
 # Only rp2 gives machine code back: the Unix port and the esp32 (its executable memory) keep it until a soft reset, so a
 # module that has some is loaded once there.
 _MACHINE_CODE = "gateway.jsonscan"
@@ -28,10 +29,10 @@ def unload(name):
         delattr(package, name[at + 1 :])
 
 
-def starters(kept=()):
-    """Forget what was needed to start, without the modules `kept`."""
+def starters(going_on=False):
+    """Forget what was needed to start. going_on: not what is needed until it has ended."""
     for name in _STARTERS.split():
-        if name not in kept and (name != _MACHINE_CODE or sys.platform == "rp2"):
+        if not (going_on and name in _LAST) and (name != _MACHINE_CODE or sys.platform == "rp2"):
             unload(name)
 
 

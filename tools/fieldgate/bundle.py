@@ -69,7 +69,7 @@ def _is_brief(place: str) -> bool:
 @cache
 def _usual_places() -> frozenset[str]:
     """What every box loads, at the start or for good: its names are worth their six bytes of heap."""
-    from fieldgate import size_report  # needs Linux, and unpacking must not
+    from fieldgate import size_report  # loads the compiler, which unpacking does without
 
     kinds = size_report.kinds("RPI_PICO_W")
     usual = {place for place, kind in kinds.items() if kind != "on demand" or place.startswith(_USUAL)}
@@ -79,7 +79,7 @@ def _usual_places() -> frozenset[str]:
 
 @cache
 def _brief_modules() -> frozenset[str]:
-    from fieldgate import device_build  # needs Linux, and unpacking must not
+    from fieldgate import device_build  # the same
 
     text = (device_build.ROOT / "firmware" / "gateway" / "unload.py").read_text()
     return frozenset(re.findall(r"[a-z]+(?:\.[a-z_0-9]+)*", re.findall(r"_STARTERS = \(([^)]*)\)", text)[0]))

@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from fieldgate import board_data, image, image_firmware
+from fieldgate.places import shown
 
 app = typer.Typer(no_args_is_help=True, help="Check and pin downloaded MicroPython images.")
 
@@ -34,7 +35,7 @@ def build_image(
         made = image.make(board, firmware, output, config, unpinned, any_version)
     except image.MISTAKES as error:
         give_up("image", error)
-    place = made.path.relative_to(Path.cwd()) if made.path.is_relative_to(Path.cwd()) else made.path
+    place = shown(made.path)
     typer.echo(f"{place}: {made.path.stat().st_size:,} bytes, {made.files} files with {made.files_bytes:,} bytes")
     typer.echo(f"file system: {made.free_blocks} blocks of {board_data.SECTOR} bytes free before the first start")
     if config:

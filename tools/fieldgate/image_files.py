@@ -56,6 +56,11 @@ def blocks_for_the_log(board: Board) -> int:
     return count + 4 + count // 16 + 8 if count else 0
 
 
+def blocks_for_the_box(board: Board) -> int:
+    """Blocks that an image has to leave free: for the log, and for what the box itself writes."""
+    return blocks_for_the_log(board) + SPARE_BLOCKS
+
+
 def build(board: Board, files: dict[str, bytes]) -> bytes:
     """The image of the board's file system with `files` (place: content). Raises ImageError."""
     size_bytes = board.flash["files_bytes"]
@@ -77,7 +82,7 @@ def build(board: Board, files: dict[str, bytes]) -> bytes:
             f"{size_bytes:,} bytes"
         ) from None
     free = size_bytes // SECTOR - fs.used_block_count
-    wanted = blocks_for_the_log(board) + SPARE_BLOCKS
+    wanted = blocks_for_the_box(board)
     if free < wanted:
         raise ImageError(
             f"file system of {board.name}: {free} blocks of {SECTOR} bytes are left, the log and the box's own files "

@@ -21,7 +21,7 @@ def lines() -> Iterator[str]:
             continue
         blocks = len(content) // board_data.SECTOR
         used = image_files.mounted(board.port, len(content), content).used_block_count
-        kept = image_files.blocks_for_the_log(board) + image_files.SPARE_BLOCKS
+        kept = image_files.blocks_for_the_box(board)
         total_bytes = sum(map(len, files.values()))
         yield (
             f"{name + ':':<18} {len(files)} files, {total_bytes:,} B: {used} of {blocks} blocks of the file system, log"
