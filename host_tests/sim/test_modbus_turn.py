@@ -54,9 +54,9 @@ def test_machine_code_and_plain_python_do_the_same():
 
 
 def test_one_look_more_would_be_seen():
-    def hesitant(c, parts, far):
-        parts[2]()
-        return plain.turn(c, parts, far)
+    def hesitant(parts):
+        parts[3]()  # the clock
+        return plain.turn(parts)
 
     assert record(hesitant, 19200, 2, 1000)[0] != record(plain.turn, 19200, 2, 1000)[0]
 

@@ -35,6 +35,7 @@ from modbus.cells import (
     MISSING,
     NOISE_US,
     OVERDUE,
+    OWES,
     PROBE,
     READ,
     REPLY,
@@ -104,6 +105,7 @@ class Engine:
         c[STOP_US] = line.stop_us
         c[EXACT] = int(self._exact)
         c[SPIN_US] = _SPIN_US if self._exact else _SPIN_COARSE_US
+        self._clear()
 
     @property
     def echo(self):
@@ -157,6 +159,7 @@ class Engine:
     def forget(self, unit):
         """An answer of `unit` that is still due can be taken as never coming."""
         c = self.cells
+        unit.cells[OWES] = 0
         if c[OVERDUE] and self._reads[c[OVERDUE] - 1].unit is unit:
             c[OVERDUE] = 0
 
@@ -247,7 +250,7 @@ class Engine:
             if find(self.buf, c[COUNT], read.frame, read.need, True) >= 0:
                 self.late = (self.late + 1) & _MASK
                 read.unit.late = (read.unit.late + 1) & _MASK
-                c[OVERDUE] = 0
+                self.forget(read.unit)
 
     def _accept(self, at, now):
         """The buffer holds a reply at offset `at`."""
@@ -274,9 +277,7 @@ class Engine:
             latency -= self._back_date(latency, now)
         self.latency_us = max(0, latency - c[SLACK_US])  # a look at the latter would come late for ever
         self.forget(read.unit)
-        c[HEARD] = c[COUNT]
-        c[COUNT] = 0
-        c[STATE] = DONE
+        self._close()
         return 0
 
     def _too_early(self, read):
@@ -286,8 +287,8 @@ class Engine:
         c = self.cells
         c[LOOK_US] = min(read.wire_us + read.unit.cells[LEAST_US], read.first_us)
         c[MISSING] = read.need + (len(read.frame) if c[ECHO] else 0)
-        c[VAGUE] = 1
-        c[COUNT] = c[WATCHED] = c[SLACK_US] = c[DUE_US] = c[SEEN_US] = 0
+        c[WATCHED] = c[SEEN_US] = 0
+        self._clear()
         return 1
 
     def _back_date(self, latency, now):
@@ -346,6 +347,7 @@ class Engine:
         self._find_overdue()
         if quality == TIMEOUT:
             c[OVERDUE] = c[READ] + 1
+            read.unit.cells[OWES] = 1
         self.nbytes = 0
         self._end(quality, now)
         return 0
@@ -354,7 +356,17 @@ class Engine:
         c = self.cells
         self.quality = quality
         self.end_ms = self._ms()
-        c[HEARD] = c[COUNT]
-        c[COUNT] = 0
         c[END_US] = now
+        self._close()
+
+    def _close(self):
+        c = self.cells
+        c[HEARD] = c[COUNT]
+        self._clear()
         c[STATE] = DONE
+
+    def _clear(self):
+        """Nothing was seen of the reply that is awaited, now or next."""
+        c = self.cells
+        c[COUNT] = c[SLACK_US] = c[DUE_US] = 0
+        c[VAGUE] = 1
