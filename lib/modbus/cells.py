@@ -64,7 +64,9 @@ BUSY_S = const(47)
 LATE_US = const(48)  # by so much good transactions began later than allowed
 NEXT_ROW = const(49)  # of Evidence.ring
 READS = const(50)  # of the scheduler: how many there are
-LINE_CELLS = const(51)
+TICK_US = const(51)  # of Engine: ticks_us at which ticks_ms began to show TICK_MS
+TICK_MS = const(52)
+LINE_CELLS = const(53)
 
 # Places in the cells of a unit (unit.cells). The first seven are counters, in the order of evidence.NAMES.
 MAX_US = const(7)  # largest latency

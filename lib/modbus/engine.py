@@ -47,6 +47,8 @@ from modbus.cells import (
     SPIN_US,
     STATE,
     STOP_US,
+    TICK_MS,
+    TICK_US,
     VAGUE,
     WATCHED,
 )
@@ -98,13 +100,13 @@ class Engine:
         self._add = clock.ticks_add
         self._char_us = line.char_us
         self._chunk = bytearray(_BUF)
-        self._tick_us = self._tick_ms = -1  # ticks_us at which ticks_ms began to show this
         c = self.cells
         c[LAST_US] = c[NOISE_US] = clock.ticks_us()
         c[SILENCE_US] = line.silence_us
         c[STOP_US] = line.stop_us
         c[EXACT] = int(self._exact)
         c[SPIN_US] = _SPIN_US if self._exact else _SPIN_COARSE_US
+        self._find_tick(clock.ticks_ms())
         self._clear()
 
     @property
@@ -307,13 +309,19 @@ class Engine:
 
     def _ms_at(self, us, ms):
         """What ticks_ms showed at `us`; now it shows `ms`. Now and then waits up to 1 ms to see when it moves."""
-        if self._tick_ms < 0 or not 0 <= self._diff(ms, self._tick_ms) < _TICK_MS:
-            for _ in range(1000):
-                self._tick_us = self._us()
-                self._tick_ms = self._ms()
-                if self._tick_ms != ms:
-                    break
-        return self._add(self._tick_ms, self._diff(us, self._tick_us) // 1000)
+        c = self.cells
+        if not 0 <= self._diff(ms, c[TICK_MS]) <= _TICK_MS:
+            self._find_tick(ms)
+        return self._add(c[TICK_MS], self._diff(us, c[TICK_US]) // 1000)
+
+    def _find_tick(self, ms):
+        """Wait for the end of this millisecond."""
+        c = self.cells
+        for _ in range(1000):
+            c[TICK_US] = self._us()
+            c[TICK_MS] = self._ms()
+            if c[TICK_MS] != ms:
+                break
 
     def _account_for(self, at, length):
         """There are more bytes than the reply of `length` at offset `at`: echo, stray ones, a late answer."""

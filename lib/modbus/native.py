@@ -44,6 +44,7 @@ _FAR = const(28)
 _HANDING = const(29)
 _BUSY_US = const(30)
 _IDEAL_US = const(31)
+_SLACK_US = const(32)
 _NOISE_US = const(37)
 _STOP_US = const(38)
 _EXACT = const(39)
@@ -58,6 +59,8 @@ _BUSY_S = const(47)
 _LATE_US = const(48)
 _NEXT_ROW = const(49)
 _READS = const(50)
+_TICK_US = const(51)
+_TICK_MS = const(52)
 _MAX_US = const(7)
 _SUM_US = const(8)
 _TIMES = const(9)
@@ -82,6 +85,7 @@ _RELAXED_US = const(2500)
 _MASK = const(0x3FFFFFFF)
 _HALF = const(0x20000000)
 _LIMIT_US = const(0x10000000)
+_TICK_LIMIT_MS = const(200000)
 
 
 @micropython.viper
@@ -248,6 +252,7 @@ def turn(parts) -> int:
     mask: int = 0x3FFFFFFF
     now: int = int(us())
     k: int = 0
+    last: int = 0
     i: int = -1  # the read that is done
     if c[_STATE] == _REPLY:
         # Watch tightly for the bytes that are missing, for 2 ms at most.
@@ -255,10 +260,12 @@ def turn(parts) -> int:
         k = c[_LOOK_US] - since
         if k > c[_SPIN_US]:
             return k
-        if k <= 0 - _TIGHT_US or not c[_EXACT]:
+        if not c[_EXACT]:
             return _PART
         missing: int = c[_MISSING]
         until: int = since + _WATCH_US
+        if k + _TIGHT_US <= 0:
+            until = 0  # it is long overdue
         arrived: int = 0
         while True:
             k = 16
@@ -291,20 +298,39 @@ def turn(parts) -> int:
         while k < n:
             crc = (crc >> 8) ^ remainders[(crc ^ reply[k]) & 0xFF]
             k += 1
-        # Seen as it came, of a unit that nobody doubts?
+        # Of a unit that nobody doubts?
         health = ptr32(unit)  # noqa: F821
         latency: int = since + c[_STOP_US] - c[_WIRE_US]
-        crc |= c[_PROBE] | c[_UNCLEAR] | health[_OWES]
-        k = latency + _EARLY_US + (c[_WIRE_US] >> 5)  # below 0: before it can have been sent
-        if crc or not c[_WATCHED] or since - c[_SEEN_US] > _HELD_US or k < 0:
+        crc |= c[_PROBE] | c[_UNCLEAR] | c[_SLACK_US] | health[_OWES]
+        if crc or latency + _EARLY_US + (c[_WIRE_US] >> 5) < 0:  # it can be no answer to this request
             return _STRANGE
+        # Where the loop was held it was seen late, and ended when it usually does.
+        end_ms: int = int(ms())
+        last = now
+        behind: int = since - c[_SEEN_US]
+        if c[_WATCHED] and behind <= _HELD_US:
+            behind = 0
+        else:
+            k = health[_LEAST_US]
+            if health[_TIMES]:
+                k = health[_SUM_US] // health[_TIMES]
+            if behind > latency - k:
+                behind = latency - k
+            if behind < 0:
+                behind = 0
+            if behind > _EARLY_US:
+                if ((end_ms - c[_TICK_MS]) & mask) > _TICK_LIMIT_MS:
+                    return _STRANGE
+                last = (now - behind) & mask
+                end_ms = (c[_TICK_MS] + (((last - c[_TICK_US] + _HALF) & mask) - _HALF) // 1000) & mask
+        latency -= behind
         if latency < 0:
             latency = 0
         # Account for it.
         i = c[_READ]
-        c[_END_US] = now
-        c[_END_MS] = int(ms())
-        c[_TOOK_US] = since
+        c[_END_US] = last
+        c[_END_MS] = end_ms
+        c[_TOOK_US] = (last - c[_SENT_US]) & mask
         c[_LATENCY_US] = latency
         c[_LOST_US] = 0
         if c[_BACK_TO_BACK]:
@@ -323,7 +349,7 @@ def turn(parts) -> int:
             k += 1
         c[_PENDING] = i + 1
         c[_PENDING_BYTES] = n - 5
-        c[_BEHIND_US] = 0
+        c[_BEHIND_US] = behind
         c[_COUNT] = 0
         c[_BACK_TO_BACK] = 1
         c[_STATE] = _REST
@@ -340,7 +366,7 @@ def turn(parts) -> int:
     if not c[_FAR]:
         return _RELAXED_US
     # The gap and the request.
-    last: int = c[_LAST_US]
+    last = c[_LAST_US]
     k = c[_SILENCE_US] - ((int(us()) - last) & mask)
     if k > c[_SPIN_US]:
         return _STRAY if int(available()) else k

@@ -53,6 +53,7 @@ from modbus.cells import (
     SILENCE_US,
     SINCE_MS,
     SKIPPED,
+    SLACK_US,
     SPIN_US,
     STATE,
     STOP_US,
@@ -60,6 +61,8 @@ from modbus.cells import (
     STRAY,
     SUM_US,
     T35_US,
+    TICK_MS,
+    TICK_US,
     TIMES,
     TOOK_US,
     UNCLEAR,
@@ -79,6 +82,7 @@ _RELAXED_US = const(2500)
 _MASK = const(0x3FFFFFFF)
 _HALF = const(0x20000000)
 _LIMIT_US = const(0x10000000)
+_TICK_LIMIT_MS = const(200000)
 
 
 def crc16(buf, start, n, table):
@@ -223,10 +227,12 @@ def turn(parts):
         k = c[LOOK_US] - since
         if k > c[SPIN_US]:
             return k
-        if k <= -_TIGHT_US or not c[EXACT]:
+        if not c[EXACT]:
             return PART
         missing = c[MISSING]
         until = since + _WATCH_US
+        if k <= -_TIGHT_US:
+            until = 0  # it is long overdue
         while True:
             k = 16
             while k:
@@ -251,20 +257,32 @@ def turn(parts):
         c[COUNT] = k
         if k != n or buf[0] | buf[1] << 8 != c[HEAD] or buf[2] != n - 5:
             return STRANGE
-        # Sound, seen as it came, of a unit that nobody doubts?
+        # Sound, of a unit that nobody doubts?
         latency = since + c[STOP_US] - c[WIRE_US]
-        if crc16(buf, 0, n, table) or c[PROBE] or c[UNCLEAR] or unit[OWES]:
+        if crc16(buf, 0, n, table) or c[PROBE] or c[UNCLEAR] or c[SLACK_US] or unit[OWES]:
             return STRANGE
-        if not c[WATCHED] or since - c[SEEN_US] > _HELD_US:
+        if latency < -_EARLY_US - (c[WIRE_US] >> 5):  # it can be no answer to this request
             return STRANGE
-        if latency < -_EARLY_US - (c[WIRE_US] >> 5):  # before it can have been sent
-            return STRANGE
+        # Where the loop was held it was seen late, and ended when it usually does.
+        end_ms = ms()
+        last = now
+        behind = since - c[SEEN_US]
+        if c[WATCHED] and behind <= _HELD_US:
+            behind = 0
+        else:
+            usual = unit[SUM_US] // unit[TIMES] if unit[TIMES] else unit[LEAST_US]
+            behind = max(0, min(behind, latency - usual))
+            if behind > _EARLY_US:
+                if ((end_ms - c[TICK_MS]) & _MASK) > _TICK_LIMIT_MS:
+                    return STRANGE
+                last = (now - behind) & _MASK
+                end_ms = (c[TICK_MS] + (((last - c[TICK_US] + _HALF) & _MASK) - _HALF) // 1000) & _MASK
         # Account for it.
         i = c[READ]
-        c[END_US] = now
-        c[END_MS] = ms()
-        c[TOOK_US] = since
-        c[LATENCY_US] = max(0, latency)
+        c[END_US] = last
+        c[END_MS] = end_ms
+        c[TOOK_US] = (last - c[SENT_US]) & _MASK
+        c[LATENCY_US] = max(0, latency - behind)
         c[LOST_US] = c[GAP_US] - c[SILENCE_US] if c[BACK_TO_BACK] else 0
         c[WHAT] = c[FIRST_GROUP] + i
         settle(c, unit, rows, _REPLIES)
@@ -276,7 +294,7 @@ def turn(parts):
         move(data, 0, buf, 3, n - 3)
         c[PENDING] = i + 1
         c[PENDING_BYTES] = n - 5
-        c[BEHIND_US] = 0
+        c[BEHIND_US] = behind
         c[COUNT] = 0
         c[BACK_TO_BACK] = 1
         c[STATE] = REST
