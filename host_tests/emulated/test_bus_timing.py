@@ -19,7 +19,7 @@ TIMEOUT_S = 600  # of one test; an emulated second takes 20 to 30
 POLLS = 13
 TARGET = 0.99  # issue "bus engine": engine alone, at 9600, 19200 and 115200
 PROCESSOR_GOAL_US = 100  # the same: CPU per transaction beside waiting
-PROCESSOR_LIMIT_US = 2500  # what is tolerated until the goal is met
+PROCESSOR_LIMIT_US = 180  # what is tolerated until the goal is met: 151 were measured
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +116,8 @@ def test_wrong_parity_is_seen_by_the_line_and_by_the_engine(uf2: Path, files: di
 
 
 def test_processor_time_of_one_transaction(uf2: Path, files: dict[str, bytes]) -> None:
-    _, (good, taken_us, extra_us) = run(uf2, files, "processor(40)", 115200)
+    _, (good, cost_us) = run(uf2, files, "processor(40)", 115200)
     assert good == 40
-    cost_us = taken_us - extra_us
     met = "met" if cost_us <= PROCESSOR_GOAL_US else "NOT met"
     print(
         f"REPORT: emulated RP2040: CPU of one transaction beside waiting {cost_us} us"
