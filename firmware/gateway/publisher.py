@@ -200,7 +200,9 @@ class Publisher:
 
     def _collect(self):
         """Take some rows of the next frame into the batch, as far as they fit."""
-        if self._rows is None and not self._next_frame():
+        if self._rows is None:
+            if self._next_frame():
+                return True
             return self._finish() if self._open and self._age() >= self._age_ms else False
         block = self._block
         if self._open and not self._continues(block):
@@ -209,10 +211,11 @@ class Publisher:
             self._told = (self._told[0], block.schema)
             self._retained = self._meaning(block.schema)
             return True
+        if not self._open:
+            self._begin(block)
+            return True
         left = BYTES_PER_STEP
         while left > 0:
-            if not self._open:
-                self._begin(block)
             row = self._row
             if not self._take(row):
                 return self._finish()
@@ -262,6 +265,7 @@ class Publisher:
         self._since = self._clock.ticks_ms()
         self._batch_boot = block.boot
         self._batch_schema = block.schema
+        self._next_number = self._number
         self._base_ms = uptime_ms(era, ticks)
         self._read_to = None
 

@@ -145,6 +145,11 @@ class Pico:
         """Virtual time since power-on."""
         return float(self.mcu.clock.nanos) / 1000
 
+    @property
+    def ticks_from_us(self) -> float:
+        """The virtual time at which the board's timer began to count: ticks_us and ticks_ms are what passed since."""
+        return float(self.mcu.timer._epoch_nanos) / 1000
+
     def flash_bytes(self) -> bytes:
         """Content of the flash chip, for another Pico's `flash`."""
         return bytes(self.mcu.flash[:FLASH_BYTES])

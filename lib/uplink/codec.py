@@ -77,7 +77,9 @@ class Codec(MQTTClient):
         return packet
 
     def publish_into(self, buf, offset, topic, payload, retain, packet_id):
-        """Write one PUBLISH at QoS 1 (MQTT 3.1.1, 3.3) to buf[offset:]; returns its end. Topic and payload: bytes."""
+        """Write one PUBLISH at QoS 1 (MQTT 3.1.1, 3.3) to buf[offset:]; returns its end. Topic and payload: bytes.
+
+        buf: a memoryview; of a bytearray MicroPython moves all that lies behind at each of 7 writes (2 ms for 8 KB)."""
         assert 1 <= packet_id <= 65535
         memory = self._memory
         memory.out = buf

@@ -119,7 +119,7 @@ def watch():
     sample, run_bus, run = Recorder.sample, Bus.run, Gateway.run
 
     def taking(self, group, quality, ticks_ms, data, nbytes):
-        if len(taken) < 400:
+        if len(taken) < 1000:
             taken.append(ticks_ms)
         return sample(self, group, quality, ticks_ms, data, nbytes)
 
