@@ -79,8 +79,8 @@ class Codec(MQTTClient):
     def publish_into(self, buf, offset, topic, payload, retain, packet_id):
         """Write one PUBLISH at QoS 1 (MQTT 3.1.1, 3.3) to buf[offset:]; returns its end. Topic and payload: bytes.
 
-        buf: a memoryview. At each of its 7 writes MicroPython moves all that lies behind to where it is already, so only
-        the packet's own place is handed on (the rest of 8 KB took 2 ms)."""
+        buf: a memoryview. At each of its 7 writes MicroPython moves all that lies behind it to where it is already, so
+        only the place of the packet is handed on (the rest of 8 KB took 2 ms)."""
         assert 1 <= packet_id <= 65535
         memory = self._memory
         memory.out = buf[offset : offset + PUBLISH_OVERHEAD_BYTES + len(topic) + len(payload)]
