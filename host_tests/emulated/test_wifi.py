@@ -21,6 +21,7 @@ import wifi_model
 from bus_model import Line, Unit
 from certificates import Authority
 from device_files import as_on_a_box, compiled
+from figures_table import Table
 from pico import Pico
 from test_box_tls import TimeServer
 from test_uplink_tls import HOST, wait_open
@@ -92,7 +93,7 @@ def halves(mosquitto: Mosquitto, kind: str, time_port: int) -> tuple[dict[str, A
 
 @pytest.mark.parametrize("kind", ["plain", "tls"])
 def test_polls_and_publishes_over_wifi(
-    uf2: Path, mosquitto: Mosquitto, kind: str, monkeypatch: pytest.MonkeyPatch
+    uf2: Path, mosquitto: Mosquitto, kind: str, monkeypatch: pytest.MonkeyPatch, table: Table
 ) -> None:
     wifi_model.lead_to_this_host(monkeypatch)
     server = TimeServer()
@@ -138,6 +139,8 @@ def test_polls_and_publishes_over_wifi(
         f" {figures.get('first_publish_ms')} ms, longest hold {figures['hold_max_ms']} ms; consumer:"
         f" {dict(store.counts)}, missing {store.missing}; {time.monotonic() - began:.0f} s of this machine"
     )
+    row = (figures["running"], largest, figures["hold_max_ms"], pico.flash.operations)
+    table.row(f"Pico W on its Wi-Fi, {kind}, 32 points", line, None, *row)
     assert not line.breaches
     assert figures["requests"] >= POLLS and figures["session_stands"] == 1
     assert figures["connects"] >= 2, "the broker went away once"
