@@ -84,7 +84,7 @@ def check(ports, errors, costs, sectors=0, plans=None):
 
 
 def _room():
-    """Lets others run; raises MemoryError instead where they would have too little. The look takes 7 ms on an RP2040."""
+    """Lets others run; raises MemoryError instead where they would have too little. Takes 7 ms on an RP2040."""
     if hasattr(gc, "mem_free") and gc.mem_free() < _OTHERS_BYTES:  # not on CPython
         gc.collect()  # at once: in a pause would be after they have run
         if gc.mem_free() < _OTHERS_BYTES:

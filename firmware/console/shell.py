@@ -137,7 +137,8 @@ class Shell:
         except MemoryError:
             release()
             gc.collect()
-            code, text = verbs.MEMORY, "not enough memory beside polling (%d bytes free): try again, or reboot" % gc.mem_free()
+            text = "not enough memory now (%d bytes free): try again, or reboot" % gc.mem_free()
+            code = verbs.MEMORY
         except OSError as error:
             text = error.args[-1]
             code, text = verbs.STORAGE, "storage: %s" % (text if isinstance(text, str) else "errno %s" % text)

@@ -150,7 +150,8 @@ def test_one_unit_with_another_setting():
 
 def test_silence_at_every_setting_is_no_parity():
     said = conclude([], (5, 6))
-    assert "u5 (5), u6 (6) answer at no baud and no parity" in said and said.endswith("or other addresses: scan line1 common")
+    assert "u5 (5), u6 (6) answer at no baud and no parity" in said
+    assert said.endswith("or other addresses: scan line1 common")
     assert "parity:" not in said
     said = conclude([Server(5, 19200, "8E1", 5000)], (5, 9))
     assert said.endswith("has another address or no power: scan line1 asks all addresses"), said
