@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from bus_model import Line, Summary, Unit
 from device_files import compiled
+from figures_table import Table
 from pico import Pico
 
 UART, DRIVER = 1, 6
@@ -51,13 +52,15 @@ def tell(who: str, line: Line) -> Summary:
 
 
 @pytest.mark.parametrize("baud", [9600, 19200, 115200])
-def test_saturated_line_is_used_to_99_percent(uf2: Path, files: dict[str, bytes], baud: int) -> None:
+def test_saturated_line_is_used_to_99_percent(uf2: Path, files: dict[str, bytes], table: Table, baud: int) -> None:
     other, numbers = run(uf2, files, f"theirs({baud}, {POLLS})", baud)
     assert numbers == [POLLS]
     theirs = tell("micropython-modbus", other)
     line, numbers = run(uf2, files, f"ours({baud}, '8N1', None, {POLLS})", baud)
     assert numbers[:2] == [POLLS, 0]
     figures = tell("Fieldgate", line)
+    table.row(f"Pico, {baud} 8N1 saturated, engine alone", line, figures.efficiency)
+    table.row(f"Pico, {baud} 8N1 saturated, micropython-modbus", other, theirs.efficiency)
     assert not line.breaches
     assert figures.gap_min_us >= figures.t35_us
     assert figures.efficiency > theirs.efficiency
