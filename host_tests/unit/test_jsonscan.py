@@ -72,7 +72,7 @@ def test_a_bracket_of_the_other_kind_ends_it():
     """Found by the soak: such a list had items without end."""
     for text in ("[}", '{"a": ]}', "[1 2]", "[1, }", '{"a": 1]', "[[1}"):
         try:
-            for count, _ in enumerate(items(opened(text))):
+            for count, _ in enumerate(jsonscan.items(opened(text))):
                 assert count < 9, text
         except NotJson:
             continue
