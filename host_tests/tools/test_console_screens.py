@@ -65,6 +65,10 @@ def test_every_screen_is_small(tmp_path: Path, faults: dict[str, Any]) -> None:
     if not faults["down"]:
         for hint in ("no answer; others fine", "refuses reads", "only sometimes", "damaged replies", "nobody asked"):
             assert hint in said.replace("\r\n  ", " "), hint
+    stops = {line: text.replace("\r\n  ", " ") for line, text in shown if line[-3:] == "|no"}
+    for line in ("reboot|no", "repl|no", "update|no"):
+        assert "drive_infeed (5) acts when nobody asks it for 5000 ms" in stops[line], stops[line]
+        assert "ERR 9 nothing was done" in stops[line], stops[line]
     print(f"REPORT: console, 16 units, 64 points, {'all' if faults['down'] else 'much'} wrong: {len(lines)} lines "
           f"answered on {len(screens)} screens of at most {max(screens)} bytes and 78 columns")  # fmt: skip
 
