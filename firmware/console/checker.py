@@ -61,9 +61,6 @@ def check(ports, errors, costs, sectors=0, plans=None):
         costs.append(expense.network(it["publish"], cost.records, cost.reply_bytes, cost.values))
         yield gc.collect
         costs.append(expense.memory(it, cost.listens))
-        line = expense.warning(it, cost.listens)
-        if line:
-            costs.append(line)
         if plans is not None:
             line = expense.too_much(it, cost.listens, cost.heap, plans)
             if line:
