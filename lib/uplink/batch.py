@@ -35,8 +35,7 @@ class Batch:
         assert max_bytes >= 512 and 1 <= max_records <= 255
         self._log = log_id.to_bytes(4, "big")
         self._out = bytearray(max_bytes)
-        # Data of the good samples, one after the other; a slice of a bytearray would move all behind it when it is set.
-        self._rows = memoryview(bytearray(max_bytes))
+        self._rows = bytearray(max_bytes)  # data of the good samples, one after the other
         self._group = bytearray(max_records)
         self._quality = bytearray(max_records)
         self._time = bytearray(4 * max_records)  # ms since the base, big-endian

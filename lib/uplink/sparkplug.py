@@ -154,7 +154,7 @@ class PayloadWriter:
 
     def __init__(self, max_bytes):
         """max_bytes: 512 or more."""
-        self._buf = memoryview(bytearray(max_bytes))  # a slice of a bytearray moves all behind it when it is set
+        self._buf = bytearray(max_bytes)
         self._at = 0
         self.metrics = 0
 
