@@ -37,7 +37,7 @@ def _listed(gateway, edge, everything):
             severity, alarm.name, alarm_list.state_of(alarm), since, known, edge.inputs.names[alarm.index],
             edge.shown(alarm),
         )  # fmt: skip
-        yield from verbs.wrapped(line + (": " + text if text else ""))
+        yield line + (": " + text if text else "")
         if alarm.watch and not alarm.watch.learned():
             yield "  still learns what is usual in this state"
     unknown = [alarm for alarm in edge.alarms.alarms if not alarm.state]

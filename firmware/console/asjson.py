@@ -17,7 +17,7 @@ def answer(shell, verb, words):
     """The verb's answer as lines."""
     form = _FORMS.get(verb)
     if form is None:
-        raise Refused(verbs.VALUE, "%s has no --json; these have: %s" % (verb, " ".join(sorted(_FORMS))))
+        raise Refused(verbs.VALUE, "%s has no --json, but %s" % (verb, " ".join(sorted(_FORMS))))
     return form(shell, words)
 
 
@@ -124,12 +124,11 @@ def _masked(name, value):
 def _check(shell, words):
     if not revisions.has_candidate():
         raise Refused(verbs.CHECK, "no candidate: change something with set first")
-    from console import checker
+    from console import change, checker
 
     errors, costs = yield from checker.check_box(shell.gateway)
     yield json.dumps({"errors": errors, "costs": costs})
-    if errors:
-        raise Refused(verbs.CHECK, "%d mistakes" % len(errors))
+    change.sound(errors)
 
 
 def _diff(shell, words):

@@ -25,7 +25,7 @@ def test(shell, words):
     for number in range(len(gateway.buses)):
         answer = yield from _loopback(gateway, number, bool(words))
         bad += answer[:2] == "!!"
-        yield from verbs.wrapped(answer)
+        yield answer
     if bad:
         raise Refused(verbs.CHECK, "%d of these failed: see !! above" % bad)
 
@@ -39,12 +39,12 @@ def _loopback(gateway, number, wanted):
     request = bytes(probe.plain(_NOBODY))
     outcome, heard = yield from reading.ask(gateway, number, request, 50)
     if heard[: len(request)] == request:
-        return "   %s: own request comes back whole: driver and receiver work (loopback)" % name
+        return "   %s: loopback: own request comes back whole" % name
     if heard and outcome == reading.RUBBISH:
-        return "!! %s: own request comes back damaged (loopback), or somebody else talks: type bus frames" % name
+        return "!! %s: loopback: own request comes back damaged: type bus frames" % name
     if wanted:
-        return "!! %s: nothing comes back: the jumper, the driver, the receiver or the direction pin" % name
-    return "   %s: own requests are not heard: no loopback wired, as usual" % name
+        return "!! %s: loopback: nothing comes back: jumper, driver or direction pin" % name
+    return "   %s: no loopback wired, as usual" % name
 
 
 def _led(gateway):

@@ -7,6 +7,8 @@ from gateway import revisions, unload
 
 _MINUTES = 10
 _MAX_MINUTES = 60
+_PROMPT_MS = 900000  # the Python prompt is there for 15 minutes
+_COSTS_BYTES = 200  # of what `commit` repeats of `check`
 
 
 def check(shell, words):
@@ -15,11 +17,15 @@ def check(shell, words):
         raise Refused(verbs.CHECK, "no candidate: change something with set first")
     errors, costs = yield from _checked(shell)
     for line in errors or costs:
-        yield from verbs.wrapped(line)
+        yield line
+    sound(errors)
+
+
+def sound(errors):
+    """Raises Refused unless there are none."""
     if errors:
         count = "%d mistakes" % len(errors) if len(errors) > 1 else "1 mistake"
         raise Refused(verbs.CHECK, count + ": mend it with set, or discard")
-    return costs
 
 
 def diff(shell, words):
@@ -32,13 +38,13 @@ def diff(shell, words):
     errors, costs = yield from _checked(shell)
     before = revisions.costs(revisions.now().current)
     for line in errors:
-        yield from verbs.wrapped("!! " + line)
+        yield "!! " + line
     for line in before:
         if line not in costs:
-            yield from verbs.wrapped("now:  " + line)
+            yield "now:  " + line
     for line in costs:
         if line not in before and line[:7] != "memory:":
-            yield from verbs.wrapped("then: " + line)
+            yield "then: " + line
 
 
 def _checked(shell):
@@ -49,7 +55,11 @@ def _checked(shell):
 
 
 def commit(shell, words):
-    """commit [minutes]"""
+    """commit [minutes] [yes]"""
+    from console import stopping
+
+    yes = words[-1:] == ["yes"]
+    words = words[: len(words) - yes]
     minutes = _MINUTES
     if words:
         if len(words) > 1 or not words[0].isdigit() or not 1 <= int(words[0]) <= _MAX_MINUTES:
@@ -57,7 +67,13 @@ def commit(shell, words):
         minutes = int(words[0])
     if revisions.on_trial():
         raise Refused(verbs.BUSY, "a trial runs: type confirm or rollback first")
-    costs = yield from check(shell, [])
+    if not revisions.has_candidate():
+        raise Refused(verbs.CHECK, "no candidate: change something with set first")
+    errors, costs = yield from _checked(shell)
+    for line in errors[:1]:
+        yield line
+    sound(errors)
+    yield from _told(costs)
     for name in ("console.checker", "console.expense", "modbus.planner", "gateway.units"):
         unload.unload(name)  # their memory is needed for what follows
     halves = sorted({half_of(line) for line in revisions.changes()})
@@ -67,6 +83,7 @@ def commit(shell, words):
         yield from people.need_both(shell)
     for half in halves[: len(halves) & 1]:
         shell.need(half)
+    yield from stopping.sure(shell.gateway, ["yes"][:yes], stopping.START_MS)
     from console import audit_chain  # not beside the check: memory
 
     number = revisions.commit(shell.who(), audit_chain.when(shell), minutes * 60, costs)
@@ -77,6 +94,15 @@ def commit(shell, words):
         yield "revision %d is on trial from the next start: type confirm within %d minutes" % (number, minutes)
     yield "the gateway starts again now"
     shell.gateway.restart()
+
+
+def _told(costs):
+    """Warnings and the use of the lines: the screen has to show as well what happens next."""
+    room = _COSTS_BYTES
+    for line in sorted(costs):  # ! comes first
+        room -= len(line) + 6
+        if room > 0 and (line[:1] == "!" or line[-10:] == "of the bus"):
+            yield line
 
 
 def half_of(change):
@@ -106,7 +132,12 @@ def _note(shell, what):
 
 def rollback(shell, words):
     """rollback [revision]"""
-    if not words:
+    words = list(words)
+    if words in ([], ["yes"]):
+        if revisions.on_trial():
+            from console import stopping
+
+            yield from stopping.sure(shell.gateway, words, stopping.START_MS)
         if revisions.roll_back("by " + shell.who()):
             _note(shell, "rollback")
             yield "revision %d is back" % revisions.now().current
@@ -141,7 +172,10 @@ def discard(shell, words):
 
 
 def reboot(shell, words):
-    """reboot"""
+    """reboot [yes]"""
+    from console import stopping
+
+    yield from stopping.sure(shell.gateway, words, stopping.START_MS)
     yield "the gateway starts again now"
     shell.gateway.restart()
 
@@ -151,7 +185,7 @@ def repl(shell, words):
     from console import people
 
     yield from people.need_both(shell)
-    yield from _leave(shell, "the Python prompt")
+    yield from _leave(shell, words, "the Python prompt")
     yield "the gateway ends; at the prompt: exit starts it again"
 
 
@@ -160,12 +194,15 @@ def update(shell, words):
     from console import people
 
     yield from people.need_both(shell)
-    yield from _leave(shell, "an update")
+    yield from _leave(shell, words, "an update")
     yield "now, on the laptop: fieldgate deploy (make deploy); it starts the gateway again"
     yield "code is not signed: whoever may do this may change everything"
 
 
-def _leave(shell, why):
+def _leave(shell, words, why):
+    from console import stopping
+
+    yield from stopping.sure(shell.gateway, words, _PROMPT_MS)
     _note(shell, "left to " + why)
     shell.gateway.restart(True)
     yield "polling and publishing stop; at most 15 minutes"

@@ -22,7 +22,7 @@ async def run(port, gateway, sleep_ms):
         except MemoryError:
             print("console: out of memory, and logged out; press Enter")
         shell.release()
-        for name in ("shell", "editor", "verbs"):
+        for name in ("shell", "editor", "verbs", "page"):
             unload.unload("console." + name)
 
 

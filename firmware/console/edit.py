@@ -52,7 +52,7 @@ def show(shell, words):
                 scan = jsonfile.Scanner(file)
                 yield half + ":"
                 for name, place in jsonfile.items(scan):
-                    yield from verbs.wrapped("  " + name + _outline(scan, place, name))
+                    yield "  " + name + _outline(scan, place, name)
         yield "more: show key, for example show mqtt"
         return
     key = _key(words[0])
@@ -77,7 +77,7 @@ def show(shell, words):
             opening = scan.token()
             if opening == 123:
                 name = jsonfile.name_of(scan, inner) or name
-            yield from verbs.wrapped("%s.%s%s" % (words[0], name, _outline(scan, inner, str(name))))
+            yield "%s.%s%s" % (words[0], name, _outline(scan, inner, str(name)))
 
 
 def _outline(scan, place, label):
@@ -108,6 +108,8 @@ def set(shell, words):
     value, mistake = keys.parse(" ".join(words[1:]), key.rule, name)
     if mistake:
         raise Refused(verbs.VALUE, mistake)
+    if name.endswith(".port") and key.path[0] == "buses" and value >= shell.gateway.rs485:
+        raise Refused(verbs.VALUE, "%s: found %d, allowed 0..%d on this board" % (name, value, shell.gateway.rs485 - 1))
     revisions.edit()
     path = _candidate(key.half)
     text = json.dumps(value)
@@ -132,13 +134,13 @@ def set(shell, words):
 def _explain(name, key):
     if key.rule[0] in ("map", "list"):
         rule = key.rule[1] if key.rule[0] == "list" else key.rule
-        yield from verbs.wrapped("%s holds: %s" % (name, keys.listed(rule[1]) if rule[0] == "map" else "a list"))
+        yield "%s holds: %s" % (name, keys.listed(rule[1]) if rule[0] == "map" else "a list")
         return
     mistakes = []
     rules.check(object(), key.rule, name, mistakes)
     allowed = mistakes[0] if mistakes else "anything"
     default = "" if key.default is None else ", default %s" % json.dumps(key.default)
-    yield from verbs.wrapped("%s: %s%s" % (name, allowed[allowed.find("allowed") :], default))
+    yield "%s: %s%s" % (name, allowed[allowed.find("allowed") :], default)
 
 
 def _insertion(missing, key, name, text):
@@ -218,6 +220,7 @@ def dump(shell, words):
     """dump [ot|it]"""
     if words and words[0] not in ("ot", "it"):
         raise Refused(verbs.VALUE, "dump takes ot or it: dump ot")
+    shell.flows = True
     for half in words or ("ot", "it"):
         with open(_file_of(half), "rb") as file:
             scan = jsonfile.Scanner(file)

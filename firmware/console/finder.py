@@ -6,7 +6,8 @@ from console import verbs
 from console.verbs import bus_of
 
 _LONG_MS = 600000  # PAUSE_HOLD's bound
-_TELL = 20  # waits of 0.1 s between two lines of progress
+_SIGNS = 6  # lines of progress, whatever the search: it is to fit a screen
+_TELL = 20  # waits of 0.1 s between two looks at what was found
 _KINDS = ("known", "units", "common", "whole")
 _FOREIGN = "foreign traffic"
 
@@ -24,6 +25,7 @@ def scan(shell, words):
         if not heard:
             yield "nothing yet: does another client ask, at %d %s?" % (bus.line.baud, bus.line.serial_format)
         return
+    shell.flows = True
     kind = words.pop(0) if words else "known"
     if kind not in _KINDS:
         raise verbs.Refused(verbs.VALUE, "no search %s: there is %s" % (kind, " ".join(_KINDS)))
@@ -47,19 +49,16 @@ def scan(shell, words):
         from console import parity
 
         for line in parity.conclusions(bus, found):
-            yield from verbs.wrapped(line)
+            yield line
 
 
 def follow(job, found):
     told = 0
-    waits = 0
+    waits = sign = 0
     asked = False
     while not job.over:
         yield None
         waits += 1
-        while told < len(found):
-            yield _found_text(found[told])
-            told += 1
         if job.state == _FOREIGN and not asked:
             asked = True
             yield "somebody else is heard on the line: nothing is sent until it is silent"
@@ -68,19 +67,37 @@ def follow(job, found):
                 return
             if answer.strip()[:1] in ("y", "Y"):
                 job.searching.confirm()
-        if waits % _TELL == 0 and job.total:
+        if waits % _TELL:
+            continue
+        if told < len(found):
+            yield from _told(found[told:])
+            told = len(found)
+        elif job.total and job.position * _SIGNS >= job.total * sign:
+            sign = job.position * _SIGNS // job.total + 1
             yield "%s: %d of %d" % (job.state, job.position, job.total)
-    while told < len(found):
-        yield _found_text(found[told])
-        told += 1
+    yield from _told(found[told:])
     if job.error:
         raise verbs.Refused(job.code, job.error)
     yield "%s: %d of %d asked, %d units found" % (job.state, job.position, job.total, len(found))
 
 
-def _found_text(unit):
-    how = "" if unit.asked else ", heard answering somebody else"
-    return "unit %d: %d baud %s%s" % (unit.unit_id, unit.baud, unit.serial_format, how)
+def _told(found):
+    """A line for those that were found at one setting one after the other."""
+    ids, before = [], ""
+    for unit in found:
+        how = "" if unit.asked else ", heard answering somebody else"
+        setting = "%d %s%s" % (unit.baud, unit.serial_format, how)
+        if ids and setting != before:
+            yield _group(ids, before)
+            ids = []
+        ids.append(str(unit.unit_id))
+        before = setting
+    if ids:
+        yield _group(ids, before)
+
+
+def _group(ids, setting):
+    return "unit%s %s: %s" % ("s"[: len(ids) > 1], " ".join(ids), setting)
 
 
 class Job:

@@ -53,12 +53,6 @@ def incident(shell, words):
         _evidence(gateway, now_ms, start_ms, end_ms, lines)
     lines.sort()
     head = "box %s, %s to %s UTC" % (gateway.box, utc_text(start_ms), utc_text(end_ms)[11:])
-    yield head
-    for utc_ms, area, text in lines:
-        yield from verbs.wrapped("%s %-8s%s" % (utc_text(utc_ms)[11:], area, text))
-    if not lines:
-        yield "nothing happened that this box knows of"
-
     def write():  # in a pause of the bus
         with open(FILE, "w") as file:
             file.write("%s, %s\n" % (head, gateway.base))
@@ -66,7 +60,13 @@ def incident(shell, words):
                 file.write("%s %s %s\n" % (utc_text(utc_ms), area, text))
         return True
 
-    if (yield write):
+    written = yield write
+    yield head
+    for utc_ms, area, text in lines:
+        yield "%s %-8s%s" % (utc_text(utc_ms)[11:], area, text)
+    if not lines:
+        yield "nothing happened that this box knows of"
+    if written:
         yield "also in %s; after repl: mpremote resume fs cp :%s ." % (FILE, FILE)
 
 

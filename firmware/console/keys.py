@@ -150,7 +150,8 @@ def _shorter(line, text, rule, key):
             line = line.replace(long, short)
     if close and len(line) > _LINE:
         line = "%s, did you mean %s?" % (found, close)
-    return line
+    over = len(line) + 3 - _LINE
+    return line if over <= 3 or over > key.rfind(".") else "..." + line[over:]  # of a long key the end is enough
 
 
 def _number(text):

@@ -7,10 +7,11 @@ from modbus.names import quality_name
 
 _MANY = 50  # one of so many is worth a hint
 _ENOUGH = 10  # fewer requests prove nothing
-_FRAMES = 5
+_NAMES = 3  # of units in a hint
+_FRAMES = 2
 _MOST_FRAMES = 20
 _FRAME_WAITS = 600  # of 0.1 s
-_SHOWN_BYTES = 20
+_SHOWN_BYTES = 16
 _KINDS = ("", "coils", "contacts", "holding registers", "input registers")
 
 
@@ -18,6 +19,7 @@ def bus(shell, words):
     """bus [name] [frames [count] [bad]]"""
     number, rest = verbs.bus_of(shell.gateway, words)
     if rest[:1] == ["frames"]:
+        shell.flows = True
         yield from _frames(shell.gateway.buses[number], rest[1:])
         return
     if rest:
@@ -28,21 +30,26 @@ def bus(shell, words):
         yield "%s: %d baud %s, efficiency %d.%d %%" % (
             (line.name, line.baud, line.serial_format) + divmod(bus.evidence.efficiency_permille(), 10)
         )
-        yield "unit            id state  requests timeouts   crc refused  ms mean"
-        for unit, tally, health in zip(bus.plan.units, bus.evidence.tallies, bus.scheduler.health):
-            counts = tally.counts
-            yield "%-14s %3d %-6s %8d %8d %5d %7d %8d" % (
-                unit.name[:14],
-                unit.unit_id,
-                "silent" if health.quarantined else "ok" if counts[REQUESTS] else "-",
-                counts[REQUESTS],
-                counts[TIMEOUTS],
-                counts[CRC_ERRORS],
-                counts[EXCEPTIONS],
-                tally.mean_us() // 1000,
-            )
         for hint in hints(bus, shell.gateway.clock):
-            yield from verbs.wrapped("-> " + hint)
+            yield "-> " + hint
+        yield "unit            id state  requests timeouts   crc refused  ms mean"
+        for silent in (True, False):  # worst first
+            for unit, tally, health in zip(bus.plan.units, bus.evidence.tallies, bus.scheduler.health):
+                if health.quarantined == silent:
+                    yield _row(unit, tally.counts, silent, tally.mean_us() // 1000)
+
+
+def _row(unit, counts, silent, mean_ms):
+    return "%-14s %3d %-6s %8d %8d %5d %7d %8d" % (
+        unit.name[:14],
+        unit.unit_id,
+        "silent" if silent else "ok" if counts[REQUESTS] else "-",
+        counts[REQUESTS],
+        counts[TIMEOUTS],
+        counts[CRC_ERRORS],
+        counts[EXCEPTIONS],
+        mean_ms,
+    )
 
 
 def hints(bus, clock):
@@ -53,41 +60,47 @@ def hints(bus, clock):
     if len(silent) == len(health):
         yield from _all_silent(bus, totals)
         return
-    for each in silent:
+    if len(silent) == 1:
+        each = silent[0]
         text = "%s: no answer since %s, %d tries; others fine: check its power, address %d, baud and parity: scan units"
-        yield text % (
-            each.unit.name,
-            _since(each, clock),
-            each.fails,
-            each.unit.unit_id,
-        )
-    noisy, odd = [], []
+        yield text % (each.unit.name, _since(each, clock), each.fails, each.unit.unit_id)
+    elif silent:
+        text = "%s: no answer; others fine: check their power, cable, address, baud and parity: scan units"
+        yield text % _named([each.unit for each in silent])
+    noisy, odd, slow, refusing = [], [], [], []
     for unit, tally, each in zip(bus.plan.units, bus.evidence.tallies, health):
         counts = tally.counts
         asked = counts[REQUESTS]
         if asked < _ENOUGH or each.quarantined:
             continue
         if counts[CRC_ERRORS] * _MANY > asked:
-            noisy.append(unit.name)
+            noisy.append(unit)
         if counts[WRONG_REPLIES] * _MANY > asked:
-            odd.append(unit.name)
+            odd.append(unit)
         if counts[EXCEPTIONS] * _MANY > asked:
-            codes = [str(code) for code, count in enumerate(bus.evidence.exceptions) if count]
-            yield "%s refuses reads (exception %s): its register map says other addresses: try read" % (
-                unit.name,
-                " ".join(codes),
-            )
+            refusing.append(unit)
         if counts[TIMEOUTS] * _MANY > asked:
-            yield "%s answers only sometimes (slowest %d ms): raise first_byte_timeout_ms, check its wiring" % (
-                unit.name,
-                tally.max_us // 1000,
-            )
+            slow.append(unit)
+            slowest_ms = tally.max_us // 1000
+    if refusing:
+        codes = [str(code) for code, count in enumerate(bus.evidence.exceptions) if count]
+        yield "%s refuse%s reads (exception %s): its register map says other addresses: try read" % (
+            _named(refusing),
+            "s"[: len(refusing) == 1],
+            " ".join(codes),
+        )
+    if slow:
+        yield "%s answer%s only sometimes%s: raise first_byte_timeout_ms, check its wiring" % (
+            _named(slow),
+            "s"[: len(slow) == 1],
+            " (slowest %d ms)" % slowest_ms if len(slow) == 1 else "",
+        )
     if noisy and len(noisy) + len(silent) == len(health) > 1:
         yield "damaged replies from all units: termination (120 ohm at both ends), shield, bias, cable length"
     elif noisy:
-        yield "damaged replies from %s only: its stub, its ground, its own baud rate" % " ".join(noisy)
+        yield "damaged replies from %s only: its stub, its ground, its own baud rate" % _named(noisy)
     if odd:
-        yield "sound replies that nobody asked %s for: two units with one address, or a second client" % " ".join(odd)
+        yield "sound replies that nobody asked %s for: two units with one address, or a second client" % _named(odd)
     if bus.engine.stray_bytes * _MANY > totals[REQUESTS]:
         yield "%d stray bytes: noise, a missing bias, or a second client on the line" % bus.engine.stray_bytes
 
@@ -106,6 +119,12 @@ def _all_silent(bus, totals):
         yield "%s not a byte comes back: cable in? power? A and B swapped? for baud, parity, address: scan units" % (
             "the only unit does not answer," if len(bus.scheduler.health) == 1 else "no unit answers,",
         )
+
+
+def _named(units):
+    """The first of them by name, the others counted: a hint is to be short."""
+    text = ", ".join([unit.name for unit in units[:_NAMES]])
+    return text if len(units) <= _NAMES else "%s and %d more" % (text, len(units) - _NAMES)
 
 
 def _since(health, clock):

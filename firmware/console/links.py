@@ -29,6 +29,7 @@ _STEPS = (
     ("network is down", "no cable, no Wi-Fi or no address: type net"),
 )
 _SCAN_MS = 5000
+_MOST_NETWORKS = 4  # that fit a screen
 _PING_WAITS = 120  # of 0.1 s; the session gives up by itself after 10 s
 
 
@@ -80,8 +81,10 @@ def wifi(shell, words):
     finally:
         for bus in gateway.buses:
             bus.done(PAUSE_HOLD)
-    for name, dbm, is_open in found:
+    for name, dbm, is_open in found[:_MOST_NETWORKS]:
         yield "%-32s %4d dBm %s%s" % (name, dbm, quality(dbm), ", open" if is_open else "")
+    if len(found) > _MOST_NETWORKS:
+        yield "%d more are weaker" % (len(found) - _MOST_NETWORKS)
     if not found:
         yield "no access point in reach: antenna? metal cabinet? 2.4 GHz switched off?"
 
@@ -98,10 +101,10 @@ def mqtt(shell, words):
         raise Refused(verbs.VALUE, "mqtt takes test or nothing")
     up = session.state == UP
     what = session.name() + "connected" if up else session.last_error or "no connection yet"
-    yield from verbs.wrapped(what)
+    yield what
     step = "" if up else hint(what)
     if step:
-        yield from verbs.wrapped("-> " + step)
+        yield "-> " + step
     yield "topics below %s" % gateway.base
     yield "%d messages acknowledged, %d wait; %d connects, %d failures" % (
         session.acked,

@@ -18,6 +18,7 @@ _QUEUE = 16  # results that may wait for the terminal; what comes faster is left
 
 def watch(shell, words):
     """Ends by Ctrl-C or after the given number of lines."""
+    shell.flows = True
     try:
         yield from _watch(shell, words)
     finally:

@@ -1,6 +1,5 @@
 """Verbs that look: status, log, about. Every answer fits a screen, and a fault comes with the next step."""
 
-from console import verbs
 from flashlog.layout import outlook
 from gateway import revisions, telemetry
 from gateway import schema as schemas
@@ -40,13 +39,13 @@ def states(gateway):
     lines.append((2, "network: up, %s" % text) if up else (0, "network: down, %s: type net" % text))
     utc_ms = gateway.clock.utc_ms()
     if utc_ms is None:
-        lines.append((1, "clock: not set; samples wait for it, none is lost: set time_servers"))
+        lines.append((1, "clock: not set, samples wait for it: type time"))
     else:
         lines.append((2, "clock: %s UTC" % utc_text(utc_ms)))
     if revisions.on_trial():
-        lines.append((1, "config: revision %d is on trial: type confirm to keep it" % revisions.now().current))
+        lines.append((1, "config: revision %d is on trial: type confirm" % revisions.now().current))
     if revisions.has_candidate():
-        lines.append((1, "config: a candidate waits: type diff, then commit or discard"))
+        lines.append((1, "config: a candidate waits: type diff"))
     return sorted(lines)
 
 
@@ -69,39 +68,38 @@ def _bus_state(lines, gateway, bus):
     name = bus.line.name
     silent = [health.unit for health in bus.scheduler.health if health.quarantined]
     if bus.scheduler.fault:
-        lines.append((0, "bus %s: no unit answers: check cable, A/B polarity, baud: type bus" % name))
+        lines.append((0, "bus %s: no unit answers: type bus" % name))
         return
     now = gateway.clock.ticks_ms()
-    if len(silent) > 1:
-        names = " ".join([unit.name for unit in silent])
-        names = names if len(names) < 30 else names[:26] + " ..."
-        lines.append((0, "%d units silent (%s): type bus %s" % (len(silent), names, name)))
     for health in bus.scheduler.health:
         if health.quarantined and len(silent) == 1:
             since_s = max(0, gateway.clock.ticks_diff(now, health.since_ms) // 1000)
             unit = health.unit
-            lines.append((0, "unit %s (%d): silent for %d s: type bus %s" % (unit.name, unit.unit_id, since_s, name)))
+            text = "unit %s (%d): silent for %d s: type bus" % (unit.name, unit.unit_id, since_s)
+            lines.append((0, text if len(text) + len(name) >= _LINE else text + " " + name))
     totals = bus.evidence.totals()
     if not totals[REQUESTS]:
         lines.append((1, "bus %s: nothing %s yet" % (name, "heard" if hasattr(bus, "learned") else "asked")))
         return
     bad = totals[TIMEOUTS] + totals[CRC_ERRORS]
-    rank = 1 if bad * 100 > totals[REQUESTS] and not silent else 2
+    rank = 0 if len(silent) > 1 else 1 if bad * 100 > totals[REQUESTS] and not silent else 2
     lines.append(
-        (rank, "bus %s: %d of %d units answer, %d reads, %d failed" % (
+        (rank, "bus %s: %d of %d units answer, %d reads, %d failed%s" % (
             name, len(bus.plan.units) - len(silent), len(bus.plan.units), totals[REQUESTS], bad,
+            "" if rank == 2 else ": type bus",
         ))
     )  # fmt: skip
 
 
 def _log_state(lines, gateway):
     log, stats = gateway.log, gateway.log.stats
-    if stats.retired or stats.damaged:
+    dropped = stats.dropped + gateway.recorder.dropped_total
+    if dropped:
+        lines.append((0, "log: %d records dropped, %d wait for the broker: type log" % (dropped, log.depth())))
+    elif stats.retired or stats.damaged:
         lines.append((1, "log: %d sectors out of use, %d records damaged: type log" % (stats.retired, stats.damaged)))
-    if stats.dropped or gateway.recorder.dropped_total:
-        dropped = stats.dropped + gateway.recorder.dropped_total
-        lines.append((0, "log: %d records dropped, it was full: type log" % dropped))
-    lines.append((2, "log: %d records wait for the broker" % log.depth()))
+    else:
+        lines.append((2, "log: %d records wait for the broker" % log.depth()))
 
 
 def log(shell, words):
@@ -123,7 +121,7 @@ def log(shell, words):
         stats.erases,
     )
     if gateway.recorder.flash_units:
-        yield from verbs.wrapped(outlook(log.sectors, max(1, gateway.recorder.flash_units * 16 * 86400 // seconds)))
+        yield outlook(log.sectors, max(1, gateway.recorder.flash_units * 16 * 86400 // seconds))
 
 
 def about(shell, words):

@@ -5,6 +5,7 @@ from console import verbs
 # verb: (what may follow it, what it does, examples)
 TEXTS = {
     "help": ("[verb]", "list the verbs, or explain one", ("help commit",)),
+    "more": ("", "the next screen of an answer that was too long for one", ("more",)),
     "setup": (
         "",
         "first start: leads through bus search, devices, place, network, broker, passwords and commit; it only reads",
@@ -65,12 +66,12 @@ TEXTS = {
         ("check",),
     ),
     "commit": (
-        "[minutes]",
+        "[minutes] [yes]",
         "use the candidate on trial: without confirm the old configuration comes back (10 minutes)",
         ("commit", "commit 2"),
     ),
     "confirm": ("", "keep the configuration that is on trial", ("confirm",)),
-    "rollback": ("[revision]", "end the trial at once, or make an older revision the candidate", ("rollback 3",)),
+    "rollback": ("[revision | yes]", "end the trial at once, or make an older revision the candidate", ("rollback 3",)),
     "dump": (
         "[ot|it]",
         "the configuration as set lines, to paste into another box; secrets are left out",
@@ -86,7 +87,7 @@ TEXTS = {
         "the newest of the record of logins and changes, all of it, or a check of its chain",
         ("audit", "audit verify"),
     ),
-    "reboot": ("", "write everything to flash and start again", ("reboot",)),
+    "reboot": ("[yes]", "write everything to flash and start again; yes: where a unit acts meanwhile", ("reboot",)),
     "net": ("", "network: link, signal, address, name servers", ("net",)),
     "wifi": ("[scan]", "Wi-Fi and its signal; scan lists what is in reach (polling stops for 3 s)", ("wifi scan",)),
     "mqtt": ("[test]", "broker: state and what to do; test measures how fast it answers", ("mqtt", "mqtt test")),
@@ -104,16 +105,22 @@ TEXTS = {
         ("incident", "incident 5", "incident 2026-11-23 23:30:05 10"),
     ),
     "repl": (
-        "",
+        "[yes]",
         "end the gateway in good order and give the Python prompt, for mpremote too, at most 15 minutes; exit ends it",
         ("repl",),
     ),
     "update": (
-        "",
+        "[yes]",
         "end the gateway in good order, so that fieldgate deploy can copy new code; asks both roles",
         ("update",),
     ),
 }
+
+
+def more(shell, words):
+    """Where something is left to show, the shell answers."""
+    raise verbs.Refused(verbs.MISSING, "no answer has more to show: type its verb again")
+    yield
 
 
 def help(shell, words):

@@ -116,14 +116,12 @@ def _broker(gateway, net, it):
 
 def _take_broker(words, it):
     """Put it into `it`; returns what is wrong with the words, else None."""
-    from gateway import config
-
     tls = words[-1:] == ["tls"]
     if tls:
         words = words[:-1]
     if len(words) == 1 and ":" in words[0]:
         words = words[0].split(":")
-    if not 1 <= len(words) <= 2 or not config.is_host(words[0]):
+    if not 1 <= len(words) <= 2 or not rules.is_host(words[0]):
         return "no name or address; for example: 10.0.0.5, or broker.plant 8883 tls"
     port = words[1] if len(words) == 2 else "8883" if tls else "1883"
     if not port.isdigit() or not 1 <= int(port) <= 65535:

@@ -5,12 +5,14 @@ units that should be there were asked at every baud in all four formats (modbus.
 sound reply, or says that there was none.
 """
 
+_NAMED = 3  # of silent units
+
 
 def conclusions(bus, found):
     """Lines for people. found: modbus.scan.Found of a search of kind units."""
     line = bus.line
     own = (line.baud, _format(line.serial_format))
-    elsewhere, right, silent = [], 0, 0
+    elsewhere, right, silent = [], 0, []
     for unit in bus.plan.units:
         settings = [(each.baud, each.serial_format) for each in found if each.unit_id == unit.unit_id]
         if own in [(baud, _format(form)) for baud, form in settings]:
@@ -21,8 +23,10 @@ def conclusions(bus, found):
                 (unit.name, unit.unit_id) + settings[0] + (line.baud, line.serial_format)
             )
         else:
-            silent += 1
-            yield "%s (%d) answers at no baud and no parity" % (unit.name, unit.unit_id)
+            silent.append("%s (%d)" % (unit.name, unit.unit_id))
+    if silent:
+        more = " and %d more" % (len(silent) - _NAMED) if len(silent) > _NAMED else ""
+        yield "%s%s answer%s at no baud and no parity" % (", ".join(silent[:_NAMED]), more, "s"[: len(silent) == 1])
     name = line.name
     if silent and not right and not elsewhere:
         yield "-> nobody answers at any setting: cable, A and B, power; or other addresses: scan %s common" % name

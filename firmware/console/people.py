@@ -205,4 +205,4 @@ def audit(shell, words):
     for number, line in enumerate(chain.lines()):
         if words or number >= count - _NEWEST:
             parts = line.split(" ", 2)
-            yield from verbs.wrapped("%s %s %s" % (parts[0], look.second_text(parts[1]), parts[2]))
+            yield "%s %s %s" % (parts[0], look.second_text(parts[1]), parts[2])

@@ -62,22 +62,36 @@ def line_of(code):
     return None
 
 
+class _Screen:
+    """All of an answer, for a program: see console.page."""
+
+    whole = True
+    error = ""
+
+    def __init__(self, shell, sleep_ms):
+        self._shell = shell
+        self._sleep_ms = sleep_ms
+
+    async def say(self, line):
+        await self._shell.write(line + "\r\n", self._sleep_ms)
+
+    async def end(self, line):
+        if line == "OK":
+            await self.say(line)
+        else:
+            self.error = line + "\r\n"
+
+
 async def _run(shell, code, sleep_ms):
     line = line_of(code)
-    errors = []
-
-    async def say(text):
-        if text[:4] == "ERR ":
-            errors.append(text)
-        else:
-            await shell.write(text + "\r\n", sleep_ms)
 
     async def ask(question, sleep_ms):
-        raise verbs.Refused(verbs.MISSING, "this asks for something: use a terminal, mpremote resume repl")
+        raise verbs.Refused(verbs.MISSING, "this asks for something: use a terminal, or add yes where polling stops")
 
     await shell.write("OK", sleep_ms)
+    screen = _Screen(shell, sleep_ms)
     if line:
-        await shell.answer(line, say, ask, sleep_ms)
+        await shell.answer(line, screen, ask, sleep_ms)
     else:
-        errors.append(_REFUSED)
-    await shell.write("\x04" + "".join([text + "\r\n" for text in errors]) + "\x04>", sleep_ms)
+        screen.error = _REFUSED + "\r\n"
+    await shell.write("\x04%s\x04>" % screen.error, sleep_ms)

@@ -12,6 +12,7 @@ from gateway import revisions, unload
 
 _SEARCHING = "console.devices console.finder console.reading console.live"
 MAX_UNITS = 16  # that are looked at
+_SCREEN_BYTES = 380  # of what is shown of them before somebody has read it
 
 
 def setup(shell, words):
@@ -19,6 +20,7 @@ def setup(shell, words):
     gateway = shell.gateway
     if gateway.log is not None:
         raise Refused(verbs.BUSY, "this box is set up: change it with set, check and commit; find units with scan")
+    shell.flows = True
     source = revisions.folder(revisions.now().current)
     revisions.edit()
     yield from people.need_both(shell)
@@ -97,13 +99,19 @@ def _offer(gateway, number, units):
     from console import devices
 
     found = []
+    room = _SCREEN_BYTES
     yield "3 devices:"
     for unit in units:
         device = yield from devices.look(gateway, number, unit.unit_id)
         found.append([device, 0 if device.choices else -1])
-        yield from _shown(device)
+        for line in _shown(device):
+            room -= len(line) + 4
+            if room < 0:
+                yield Ask("Enter: more ")
+                room = _SCREEN_BYTES
+            yield line
     while True:
-        yield from verbs.wrapped("take them so? y or Enter; or a unit id and a profile, or none: 3 none")
+        yield "take them so? y or Enter; or a unit id and a profile, or none: 3 none"
         answer = yield Ask("devices: ")
         words = (answer or "").split()
         if not words or words[0] in ("y", "yes"):
@@ -139,12 +147,12 @@ def _choose(found, words):
 def _shown(device):
     for count, (file, name, how, values) in enumerate(device.choices[:3]):
         head = "  unit %d: %s, %s" % (device.unit_id, name, how) if not count else "    or %s" % name
-        yield from verbs.wrapped("%s (%s): %s" % (head, file.rsplit("/", 1)[1][:-5], ", ".join(values)))
+        yield "%s (%s): %s" % (head, file.rsplit("/", 1)[1][:-5], ", ".join(values))
     if not device.choices:
         says = " ".join([device.says[key] for key in sorted(device.says)])
         plain = "its register 0 as a start" if device.plain else "left out, no register 0"
         says = says and ", says " + says
-        yield from verbs.wrapped("  unit %d: no profile fits%s: %s" % (device.unit_id, says, plain))
+        yield "  unit %d: no profile fits%s: %s" % (device.unit_id, says, plain)
 
 
 def _write_bus(file, number, line, chosen, names):
@@ -206,11 +214,10 @@ def _passwords(shell):
 def _summary(shell):
     from console import checker
 
-    errors, costs = [], []
     yield "8 summary:"
-    yield from checker.check(shell.gateway.rs485, errors, costs, 0)
+    errors, costs = yield from checker.check_box(shell.gateway)
     for line in errors or costs:
-        yield from verbs.wrapped("  " + line)
+        yield "  " + line
     if errors:
         raise Refused(verbs.CHECK, "that cannot be used: mend it with set, then check and commit")
     answer = yield Ask("use it? y or Enter, n: keep it as candidate: ")

@@ -8,7 +8,7 @@ gateway. What a program sends in the form of MicroPython's raw REPL is answered 
 import gc
 import sys
 
-from console import editor, verbs
+from console import editor, page, verbs
 from console.verbs import Refused
 from gateway import revisions, unload
 
@@ -18,7 +18,7 @@ PEOPLE = "config/people"  # roles with passwords; see console.people
 LOCK = "config/locked"  # there while nobody may look without a login
 POLL_MS = 20
 IDLE_MS = 600000
-KEPT = ("shell", "editor", "verbs", "door")  # the rest is loaded for a verb
+KEPT = ("shell", "editor", "verbs", "page", "door")  # the rest is loaded for a verb
 _BROUGHT = ("flashlog.history", "gateway.alarm_list", "gateway.edge_cost", "modbus.probe")  # by verbs, for themselves
 _SPARE_BYTES = 20000  # must be free before a verb is loaded: the largest needs 15 KB
 _PIECE = 32  # bytes written at once: 3 ms at 115200 baud
@@ -34,6 +34,7 @@ class Shell:
     def __init__(self, port, gateway, typed=b""):
         self.gateway = gateway
         self.role = None
+        self.flows = False  # the answer comes bit by bit, or is for a program: it is not cut into screens
         self.crowded = False  # so much was typed ahead that a Ctrl-C behind it would not be seen
         self._port = port
         self._editor = editor.Editor()
@@ -43,6 +44,7 @@ class Shell:
         self._next = 0
         self._stopped = False
         self._next_load = gateway.clock.ticks_ms()
+        self._rest = "", 0  # the line whose answer has more to show, and how many lines of it were shown
 
     async def run(self, sleep_ms):
         """Until nobody has typed for IDLE_MS; who was logged in is logged out then."""
@@ -109,36 +111,48 @@ class Shell:
             await sleep_ms(0 if count else POLL_MS)
 
     async def _answer(self, line, sleep_ms):
-        async def say(text):
-            await self.write(text + "\r\n", sleep_ms)
+        async def write(text):
+            await self.write(text, sleep_ms)
 
-        await self.answer(line, say, self._ask, sleep_ms)
+        async def ask(question, sleep_ms):
+            await screen.turn()
+            return await self._ask(question, sleep_ms)
 
-    async def answer(self, line, say, ask, sleep_ms):
-        """Answer `line`: `await say(text)` for each line, the last is OK or begins with ERR; `ask` see `_ask`."""
+        shown = 0
+        if self._rest[1] and verbs.find(line.strip().lower()) == "more":
+            line, shown = self._rest
+        screen = page.Page(write, shown)
+        await self.answer(line, screen, ask, sleep_ms)
+        self._rest = line if screen.next else "", screen.next
+
+    async def answer(self, line, screen, ask, sleep_ms):
+        """Answer `line` on `screen`, which is as console.page.Page; `ask` see `_ask`."""
         self._stopped = False
+        code = 0
         try:
-            await self._run(line.split(), say, ask, sleep_ms)
+            if not await self._run(line.split(), screen, ask, sleep_ms):
+                return
         except Refused as error:
-            await say("ERR %d %s" % (error.code, error.text))
+            code, text = error.code, error.text
         except MemoryError:
+            release()
             gc.collect()
-            await say(
-                "ERR %d not enough memory now (%d bytes free): try again, or reboot first"
-                % (verbs.MEMORY, gc.mem_free())
-            )
+            text = "not enough memory now (%d bytes free): try again, or reboot" % gc.mem_free()
+            code = verbs.MEMORY
         except OSError as error:
             text = error.args[-1]
-            await say("ERR %d storage: %s" % (verbs.STORAGE, text if isinstance(text, str) else "errno %s" % text))
+            code, text = verbs.STORAGE, "storage: %s" % (text if isinstance(text, str) else "errno %s" % text)
         except Exception as error:  # a mistake of ours must not stop the polling
             with open(CRASH_FILE, "w") as file:
                 sys.print_exception(error, file)
-            await say("ERR %d internal error: %s (details in %s)" % (verbs.INTERNAL, type(error).__name__, CRASH_FILE))
-        release()
+            code, text = verbs.INTERNAL, "internal error: %s (details in %s)" % (type(error).__name__, CRASH_FILE)
+        release()  # before others run
+        await screen.end(verbs.shortened("ERR %d %s" % (code, text)) if code else "OK")
 
-    async def _run(self, words, say, ask, sleep_ms):
+    async def _run(self, words, screen, ask, sleep_ms):
+        # True when there was something to answer.
         if not words or words[0][0] == "#":  # a comment of a pasted dump
-            return
+            return False
         verb = "help" if words[0] == "?" else verbs.find(words[0].lower())
         if verb is None:
             raise Refused(verbs.UNKNOWN, "unknown verb %s: %s" % (words[0][:20], verbs.hint(words[0])))
@@ -150,13 +164,17 @@ class Shell:
             raise Refused(verbs.MISSING, "this box has no configuration yet: type setup")
         if not self.role and verb not in verbs.UNLOCKED.split() and revisions.exists(LOCK):
             raise Refused(verbs.LOGIN, "the console is locked: type login ot, it or viewer")
-        if "--json" in words:
+        self.flows = False
+        whole = "--json" in words
+        if whole:
             words.remove("--json")
             module = await self._load("asjson", sleep_ms)
+            self.flows = True
             answer = module.answer(self, verb, words[1:])
         else:
             module = await self._load(verbs.MODULES[verb], sleep_ms)
             answer = getattr(module, verb)(self, words[1:])
+            whole = verb == "dump"
         reply = None
         while True:
             try:
@@ -165,7 +183,10 @@ class Shell:
                 break
             reply = None
             if isinstance(piece, str):
-                await say(piece)
+                screen.whole = self.flows
+                for line in (piece,) if whole else verbs.wrapped(piece):
+                    await screen.say(line)
+                await sleep_ms(0)  # also where nothing was shown
             elif piece is None:
                 await sleep_ms(_WAIT_MS)
             elif isinstance(piece, int):
@@ -177,7 +198,7 @@ class Shell:
             if self._stop_pressed():
                 answer.close()
                 raise Refused(verbs.STOPPED, "stopped by Ctrl-C")
-        await say("OK")
+        return True
 
     def _stop_pressed(self):
         # Looks at what was typed meanwhile without taking it, unless it is Ctrl-C; that may stand behind other keys.

@@ -8,6 +8,7 @@ are loaded when needed and dropped after.
 
 MODULES = {
     "help": "manual",
+    "more": "manual",
     "setup": "setup",
     "status": "look",
     "bus": "lines",
@@ -48,7 +49,7 @@ MODULES = {
 }
 # Need what runs with a configuration only.
 NOT_BLANK = "status bus log watch about net wifi mqtt test incident"
-UNLOCKED = "help login who"  # what a locked console answers
+UNLOCKED = "help login who more"  # what a locked console answers
 
 # Codes of ERR lines.
 UNKNOWN = 1  # no such verb or key
@@ -117,9 +118,24 @@ def bus_of(gateway, words):
 
 
 def wrapped(text):
-    """`text` in lines of at most 78 columns."""
+    """`text` in ASCII and in lines of at most 78 columns."""
+    text = _ascii(text)
     while len(text) > _WIDTH:
-        at = text.rfind(" ", 0, _WIDTH + 1)
+        at = text.rfind(" ", 3, _WIDTH + 1)
+        at = _WIDTH if at < 0 else at  # a word that is longer than a line
         yield text[:at]
-        text = "  " + text[at + 1 :]
+        text = "  " + text[at:].lstrip()
     yield text
+
+
+def shortened(text):
+    """`text` as one line of at most 78 columns: its middle goes, as the end says what to do."""
+    text = _ascii(text)
+    over = len(text) + 3 - _WIDTH
+    return text if over <= 3 else text[:32] + "..." + text[32 + over :]
+
+
+def _ascii(text):
+    if len(text.encode()) == len(text):
+        return text
+    return "".join([char if char < "\x7f" else "?" for char in text])

@@ -29,7 +29,7 @@ class Restart(Exception):
 class Gateway:
     """The running box.
 
-    parts: what wiring made of the board (clock, flash, net, watchdog, led, ports); planned: gateway.planning.Planned.
+    parts: what wiring made of the board (clock, flash, net, watchdog, led, ports); planned: gateway.planned.Planned.
     """
 
     def __init__(self, parts, planned, it):
@@ -58,8 +58,6 @@ class Gateway:
                 self.log.depth(),
             )
         )
-        if self.tls:
-            self.tls.keep_room()  # the heap is as whole as it ever will be
         self.recorder.mark_time()
         self.recorder.event(words.BOOT, self.boot)
         sleep_ms = asyncio.sleep_ms

@@ -129,8 +129,6 @@ def _check_point(errors, path, point, unit):
             "%s.type: found %s, allowed types of %d register: max_registers of the unit"
             % (path, point["type"], unit["max_registers"])
         )
-    if not point["scale"]:
-        errors.append("%s.scale: found 0, allowed any other number" % path)
     if point["type"][:6] == "string" and (point["scale"] != 1 or point["offset"]):
         errors.append("%s.scale: found scale or offset of a %s, allowed none" % (path, point["type"]))
 
@@ -144,27 +142,8 @@ def check_it(it):
     publish = it["publish"]
     if publish["homeassistant"] and (not publish["latest_s"] or publish["payload"] == "sparkplug"):
         errors.append("publish.homeassistant: needs latest_s of 1 or more and another payload than sparkplug")
-    for path, servers in (("mqtt.brokers[%d]", mqtt["brokers"]), ("time_servers[%d]", it["time_servers"])):
-        for i, server in enumerate(servers):
-            if not is_host(server["host"]):
-                errors.append(
-                    (path + ".host: found %s, allowed an IPv4 address or a host name (letters, digits, - and .)")
-                    % (i, rules.shown(server["host"]))
-                )
-            tls = server.get("tls")
-            if tls and (tls["cert"] is None) != (tls["key"] is None):
-                errors.append((path + ".tls: found only one of cert and key, allowed both or none") % i)
+    for i, broker in enumerate(mqtt["brokers"]):
+        tls = broker["tls"]
+        if tls and (tls["cert"] is None) != (tls["key"] is None):
+            errors.append("mqtt.brokers[%d].tls: found only one of cert and key, allowed both or none" % i)
     return errors
-
-
-def is_host(host):
-    # RFC 1123, 2.1: labels of letters, digits and hyphens; digits only where it is a whole IPv4 address.
-    labels = host.split(".")
-    if all([label.isdigit() for label in labels]):
-        return len(labels) == 4 and all([len(label) <= 3 and int(label) <= 255 for label in labels])
-    for label in labels:
-        if not 0 < len(label) <= 63 or label[0] == "-" or label[-1] == "-":
-            return False
-        if not all([c.isalpha() and ord(c) < 128 or c.isdigit() or c == "-" for c in label]):
-            return False
-    return True

@@ -17,12 +17,12 @@ _DERIVED = (
     "map",
     {
         "name": (("name", 32), REQUIRED),
-        "expression": (("text", 255), REQUIRED),  # see lib/edge/DESIGN.md
+        "expression": (("form", "expression", 255), REQUIRED),  # see lib/edge/DESIGN.md
         "type": (("one", _COMPUTED), "float32"),
         "unit": (("text", 16), ""),
         "period_ms": (("int", 100, 86400000), 1000),
-        "deadband": (("number",), ABSENT),
-        "deadband_percent": (("number",), ABSENT),
+        "deadband": (("number", 0, 1e30), ABSENT),
+        "deadband_percent": (("number", 0, 100), ABSENT),
         "heartbeat_s": (("int", 1, 86400), ABSENT),
     },
 )
@@ -46,7 +46,7 @@ _ALARM = (
         "point": (_POINT, REQUIRED),
         "kind": (("one", ("high", "low", "rate", "state", "stale")), REQUIRED),
         "limit": (("number",), REQUIRED),  # rate: per second, either way; stale: seconds
-        "hysteresis": (("number",), 0),
+        "hysteresis": (("number", 0, 1e30), 0),
         "delay_on_s": (("int", 0, 86400), 0),
         "delay_off_s": (("int", 0, 86400), 0),
         "latching": (("one", (False, True)), False),
@@ -62,10 +62,10 @@ _ANOMALY = (
         "point": (_POINT, REQUIRED),
         "state": (_POINT, ABSENT),  # a point whose number says in which state the machine is
         "learn_s": (("int", 60, 604800), 86400),
-        "score": (("number",), 6),  # spreads from the mean
+        "score": (("number", 1, 100), 6),  # spreads from the mean
         "persist_s": (("int", 0, 86400), 30),
         "settle_s": (("int", 0, 3600), 10),  # after a change of state nothing is judged
-        "least_spread": (("number",), 0),
+        "least_spread": (("number", 0, 1e30), 0),
         "latching": (("one", (False, True)), False),
         "severity": (("one", SEVERITIES), "info"),
         "text": (("text", 64), ""),
@@ -99,8 +99,6 @@ def check(ot, points):
             _is_number(errors, path + ".point", entry["point"], points)
         if "state" in entry:
             _known(errors, path + ".state", entry["state"], points)
-        _positive(errors, path + ".score", entry["score"], 1, 100)
-        _positive(errors, path + ".least_spread", entry["least_spread"], 0, 1e30)
     return errors
 
 
@@ -127,11 +125,6 @@ def _is_number(errors, path, name, points):
 def _no_number(about):
     # Strings; and what another register scales, as limits would have to move with it.
     return about[0][:6] == "string" or " " in about[0]
-
-
-def _positive(errors, path, number, least, largest):
-    if not least <= number <= largest:
-        errors.append("%s: found %s, allowed %g..%g" % (path, shown(number), least, largest))
 
 
 def _can_be(number, about):
@@ -179,13 +172,12 @@ def _check_alarm(errors, path, entry, points):
         if entry["kind"] == "state" and not _can_be(entry["limit"], points[entry["point"]]):
             line = "%s.limit: found %s, allowed a value that the point can have"
             errors.append(line % (path, shown(entry["limit"])))
-    if entry["hysteresis"] < 0:
-        errors.append("%s.hysteresis: found %s, allowed 0 or more" % (path, shown(entry["hysteresis"])))
-    elif entry["hysteresis"] and entry["kind"] in ("state", "stale"):
+    if entry["hysteresis"] and entry["kind"] in ("state", "stale"):
         line = "%s.hysteresis: found %s with kind %s, allowed 0"
         errors.append(line % (path, shown(entry["hysteresis"]), entry["kind"]))
     if entry["kind"] == "stale":
-        _positive(errors, path + ".limit", entry["limit"], 1, 86400)
+        if not 1 <= entry["limit"] <= 86400:
+            errors.append("%s.limit: found %s, allowed 1..86400" % (path, shown(entry["limit"])))
     elif entry["kind"] == "rate":
         if not entry["limit"] > entry["hysteresis"]:
             line = "%s.limit: found %s, allowed more than 0 and than the hysteresis"

@@ -1,10 +1,11 @@
 """What ot.json may say in its section "machine": keys, ranges, what no single key shows. Loaded where it has one."""
 
 from gateway.rules import REQUIRED, shown
-from production.texts import clock_of, moment_of, terms, zone_of
+from production.texts import terms
 
-_WHEN = ("text", 120)  # a condition, see production.texts
-_TIME = ("text", 5)
+_WHEN = ("form", "when", 120)  # a condition, see production.texts
+_TIME = ("form", "clock", 5)
+_MOMENT = ("form", "moment", 16)
 _SPAN = ("map", {"start": (_TIME, REQUIRED), "end": (_TIME, REQUIRED)})
 
 MACHINE = (
@@ -32,7 +33,7 @@ MACHINE = (
         "good": (("or_null", ("text", 65)), None),
         "reject": (("or_null", ("text", 65)), None),
         "ideal_cycle_ms": (("int", 0, 86400000), 0),  # 0: no performance
-        "zone": (("text", 48), "UTC"),  # UTC, +hh:mm or a POSIX TZ rule
+        "zone": (("form", "zone", 48), "UTC"),  # UTC, +hh:mm or a POSIX TZ rule
         "day_start": (_TIME, "00:00"),
         "shifts": (
             (
@@ -53,7 +54,7 @@ MACHINE = (
             (),
         ),
         "planned": (
-            ("list", ("map", {"from": (("text", 16), REQUIRED), "to": (("text", 16), REQUIRED)}), 0, 32),
+            ("list", ("map", {"from": (_MOMENT, REQUIRED), "to": (_MOMENT, REQUIRED)}), 0, 32),
             (),
         ),
         "checkpoint_s": (("int", 10, 3600), 120),
@@ -84,7 +85,6 @@ def note_derived(points, ot):
 def check(settings, points):
     """Mistakes of the section as lines, for a configuration that is sound otherwise. points: from `note`."""
     errors = []
-    _times(errors, settings)
     for i, rule in enumerate(settings["states"]):
         _condition(errors, "machine.states[%d].when" % i, rule["when"], points)
     if settings["noticed"]:
@@ -100,13 +100,7 @@ def check(settings, points):
 
 
 def _condition(errors, path, text, points):
-    try:
-        found = terms(text)
-    except ValueError as error:
-        line = '%s: found %s, allowed unit.point, "not", == != < <= > >= &, "and": %s'
-        errors.append(line % (path, shown(text), error))
-        return
-    for name, operator, _, _ in found:
+    for name, operator, _, _ in terms(text):
         if _known(errors, path, name, points):
             kind = points[name]["type"]
             if kind.startswith("string") or (operator == "&" and kind.startswith("float")):
@@ -124,22 +118,3 @@ def _known(errors, path, name, points):
             errors.append("%s: found %s with a %s, allowed a point without" % (path, name, key))
             return False
     return True
-
-
-def _times(errors, settings):
-    texts = [("zone", settings["zone"], zone_of, "UTC, +hh:mm or a POSIX TZ rule as CET-1CEST,M3.5.0,M10.5.0/3")]
-    texts.append(("day_start", settings["day_start"], clock_of, "HH:MM"))
-    for i, shift in enumerate(settings["shifts"]):
-        spans = [("shifts[%d]" % i, shift)]
-        spans += [("shifts[%d].breaks[%d]" % (i, k), pause) for k, pause in enumerate(shift["breaks"])]
-        for path, span in spans:
-            for key in ("start", "end"):
-                texts.append(("%s.%s" % (path, key), span[key], clock_of, "HH:MM"))
-    for i, span in enumerate(settings["planned"]):
-        for key in ("from", "to"):
-            texts.append(("planned[%d].%s" % (i, key), span[key], moment_of, "YYYY-MM-DD HH:MM, local time"))
-    for path, text, parse, allowed in texts:
-        try:
-            parse(text)
-        except ValueError:
-            errors.append("machine.%s: found %s, allowed %s" % (path, shown(text), allowed))

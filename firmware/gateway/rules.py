@@ -5,9 +5,11 @@ line per mistake to `errors` and returns the tree with defaults filled in. The t
 the only place where keys, ranges and defaults stand.
 
 A rule is a tuple; its first item names the kind:
-  ("int", low, high)  ("number",)  ("text", max_chars)  ("name", max_chars)
+  ("int", low, high)  ("number",)  ("number", low, high)  ("number", None) but 0  ("text", max_chars)
+  ("name", max_chars)
   ("topic", max_chars)  ("one", allowed values)  ("list", rule, min, max)
   ("map", {key: (rule, default)})  ("or_null", rule)  ("ipv4",)  ("ipv4", "/") also a network
+  ("host",)  ("form", name, max_chars): text that gateway.forms reads
   ("type", allowed values), stringN besides  ("unit",)  ("raw",)  ("names",): of points, see lib/points/DESIGN.md
   ("lazy", key): the rule lies in gateway.edge_rules or gateway.machine_rules, which is loaded for it
 """
@@ -33,7 +35,7 @@ POINT = (
         "order": (("one", ("ABCD", "CDAB", "BADC", "DCBA")), "ABCD"),
         "bit": (("int", 0, 31), ABSENT),  # of a uint16 or uint32: the value is true or false
         "bits": (("list", ("int", 0, 32), 2, 2), ABSENT),  # the lowest one and how many: the value is that number
-        "scale": (("number",), 1),
+        "scale": (("number", None), 1),
         "offset": (("number",), 0),
         "scale_from": (("name", 32), ABSENT),  # a point that scales this one, in the same read
         "scale_as": (("one", ("exponent", "decimals", "divisor")), ABSENT),  # x 10^s, / 10^s, / s
@@ -44,8 +46,8 @@ POINT = (
         "names": (("names",), ABSENT),  # {"0": "stop"}: of the numbers of an enumeration
         "period_ms": (("int", 20, 86400000), 1000),
         "priority": (("int", 0, 3), 1),  # 3: polled first when the bus has not time for all that is due
-        "deadband": (("number",), ABSENT),  # recorded when moved by more; 0: when changed; see lib/edge
-        "deadband_percent": (("number",), ABSENT),
+        "deadband": (("number", 0, 1e30), ABSENT),  # recorded when moved by more; 0: when changed; see lib/edge
+        "deadband_percent": (("number", 0, 100), ABSENT),
         "heartbeat_s": (("int", 1, 86400), ABSENT),  # recorded at least so often; 60
     },
 )
@@ -121,7 +123,7 @@ _TLS = (
 _BROKER = (
     "map",
     {
-        "host": (("text", 64), REQUIRED),
+        "host": (("host",), REQUIRED),
         "port": (("int", 1, 65535), 1883),
         "tls": (("or_null", _TLS), None),
     },
@@ -145,7 +147,7 @@ _MODBUS_TCP = (
     },
 )
 
-_TIME_SERVER = ("map", {"host": (("text", 64), REQUIRED), "port": (("int", 1, 65535), 123)})
+_TIME_SERVER = ("map", {"host": (("host",), REQUIRED), "port": (("int", 1, 65535), 123)})
 
 _NETWORK = (
     "map",
@@ -277,8 +279,9 @@ def _mistake(value, rule):
         return " or ".join(shown(allowed) for allowed in rule[1])
     if kind == "number":
         if type(value) in (int, float) and -1e30 < value < 1e30:
-            return None
-        return "a number"
+            if len(rule) == 1 or (value if len(rule) == 2 else rule[1] <= value <= rule[2]):
+                return None
+        return "a number" if len(rule) == 1 else "a number other than 0" if len(rule) == 2 else _between(rule)
     if kind == "text":
         if isinstance(value, str) and len(value) <= rule[1] and min(value or " ") >= " ":
             return None
@@ -291,6 +294,14 @@ def _mistake(value, rule):
         from gateway import config_points  # what few points have
 
         return config_points.mistake(value, rule)
+    if kind == "form":
+        from gateway import forms
+
+        return forms.mistake(value, rule)
+    if kind == "host":
+        if isinstance(value, str) and len(value) <= 64 and is_host(value):
+            return None
+        return "an IPv4 address or a host name (letters, digits, - and .)"
     if kind == "ipv4":
         if len(rule) > 1 and isinstance(value, str) and "/" in value:
             value, _, bits = value.partition("/")
@@ -305,6 +316,23 @@ def _mistake(value, rule):
         if not any(c in "/+#" or c < " " for c in value):
             return None
     return "1..%d characters without / + # and no leading $" % rule[1]
+
+
+def _between(rule):
+    return "%g..%g" % rule[1:] if rule[2] < 1e30 else "%g or more" % rule[1]
+
+
+def is_host(host):
+    """RFC 1123, 2.1: labels of letters, digits and hyphens; digits only where it is a whole IPv4 address."""
+    labels = host.split(".")
+    if all([label.isdigit() for label in labels]):
+        return len(labels) == 4 and all([len(label) <= 3 and int(label) <= 255 for label in labels])
+    for label in labels:
+        if not 0 < len(label) <= 63 or label[0] == "-" or label[-1] == "-":
+            return False
+        if not all([c.isalpha() and ord(c) < 128 or c.isdigit() or c == "-" for c in label]):
+            return False
+    return True
 
 
 def _check_list(value, rule, path, errors):

@@ -35,9 +35,6 @@ def check(errors, path, point):
     """Mistakes in the keys of one point."""
     if "deadband" in point and "deadband_percent" in point:
         errors.append("%s.deadband_percent: found beside deadband, allowed one of them" % path)
-    for key, largest in (("deadband", 1e30), ("deadband_percent", 100)):
-        if not 0 <= point.get(key, 0) <= largest:
-            errors.append("%s.%s: found %s, allowed 0..%g" % (path, key, point[key], largest))
     if "heartbeat_s" in point:
         if "deadband" not in point and "deadband_percent" not in point:
             errors.append("%s.heartbeat_s: found without deadband, allowed beside deadband or deadband_percent" % path)

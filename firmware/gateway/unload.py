@@ -4,12 +4,13 @@ import sys
 
 # What the start loads and running does not need; a later import loads it again.
 _STARTERS = (
-    "gateway.start gateway.planning gateway.virtual gateway.schema_store gateway.splits gateway.errors "
+    "gateway.start gateway.planning gateway.planned gateway.virtual gateway.schema_store gateway.splits gateway.errors "
     "gateway.revisions gateway.config gateway.config_points gateway.rules gateway.units gateway.ot gateway.jsonscan "
     "gateway.alike "
     "gateway.silence gateway.edge_start gateway.edge_rules gateway.edge_points gateway.edge_groups gateway.edge_files "
     "edge.limits edge.expression "
-    "gateway.machine_rules gateway.machine_start production.layout production.texts production.restore flashlog.tail "
+    "gateway.machine_rules gateway.forms gateway.machine_start "
+    "production.layout production.texts production.restore flashlog.tail "
     "modbus.planner modbus.widths modbus.pdu modbus.adu "
     "flashlog.mount flashlog.pinned flashlog.watch uplink.defaults wiring "
     "ports.rp2.names ports.rp2.xip"

@@ -50,6 +50,13 @@ class ConsoleBox(VirtualBox):
         _, echo, answer = text.rpartition(line + "\n")  # what the gateway prints may stand before the line
         return answer if echo else text.partition("\n")[2]
 
+    def whole(self, line: str, seconds: float = 30) -> str:
+        """The answer with all its screens."""
+        text = self.type(line, seconds=seconds)
+        while found := re.search(r"-- \d+ of \d+ lines: type more\n.*\n$", text):
+            text = text[: found.start()] + self.type("more", seconds=seconds)
+        return text
+
     def pull_the_plug(self) -> None:
         self.terminal.kill(9)
         self.terminal.wait()

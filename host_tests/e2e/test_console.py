@@ -67,7 +67,7 @@ def test_parts_are_tried_and_explained(box: ConsoleBox) -> None:
     bad = box.type("bus frames 1 bad")
     assert re.search(r"meter \(1\): \d+ input registers from \d+: timeout", bad) and "  < nothing" in bad, bad
     box.wait(lambda: "silent" in box.type("status"), "the silent unit is shown")
-    hint = box.type("bus").replace("\n  ", " ")
+    hint = box.whole("bus").replace("\n  ", " ")
     assert re.search(r"meter: no answer since \d\d:\d\d:\d\d, \d+ tries; others fine: check its power", hint), hint
     assert len(box.type("status")) < 400
     box.clear()
@@ -83,7 +83,7 @@ def test_an_incident_is_one_timeline(box: ConsoleBox) -> None:
     box.wait(lambda: "!! broker" in box.type("status"), "the broker is gone")
     box.clear()
     box.wait(lambda: "unit meter (1): silent" not in box.type("status"), "the unit is back", 90)
-    said = box.type("incident 10", seconds=60)
+    said = box.whole("incident 10", seconds=60)
     lines = [line for line in said.splitlines() if re.match(r"\d\d:\d\d:\d\d ", line)]
     order = [line[:8] for line in lines]
     assert order == sorted(order) and len(lines) >= 5, said
@@ -120,7 +120,7 @@ def test_programs_read_json(box: ConsoleBox) -> None:
     assert units["meter"]["state"] == "ok" and units["plc"]["requests"] > 3 and units["plc"]["timeouts"] == 0
     assert read("about --json")["box"] == "fg-0001" and read("log --json")["dropped"] == 0
     assert read("show line1.meter.voltage --json") == box.ot["buses"][0]["units"][0]["points"][0]
-    assert "ERR 2 watch has no --json; these have: about audit" in box.type("watch --json")
+    assert "ERR 2 watch has no --json, but about audit bus check diff log show status" in box.type("watch --json")
     assert "ERR 4 no candidate" in box.type("check --json")
     box.type("set mqtt.user somebody")
     box.type("set mqtt.password not-for-everybody")
@@ -133,10 +133,10 @@ def test_programs_read_json(box: ConsoleBox) -> None:
 
 def test_a_change_shows_what_it_costs(box: ConsoleBox) -> None:
     box.type("set line1.meter.voltage.period_ms 100")
-    effect = box.type("diff")
+    effect = box.whole("diff")
     assert re.search(r"then: line1: .* use [\d.]+ % of the bus", effect), effect
     assert "MB a day to the broker" in effect and "years of wear" in effect, effect
-    checked = box.type("check")
+    checked = box.whole("check")
     assert re.search(r"memory: columns \d+ KB; \d+ KB are free now", checked.replace("\n  ", " ")), checked
     box.type("discard")
 
@@ -190,7 +190,7 @@ def test_a_change_is_tried_and_kept(box: ConsoleBox) -> None:
     assert "trial" not in box.type("status")
     assert "line1.meter.voltage.period_ms 250" in box.type("show line1.meter.voltage")
     box.type("set line1.meter.voltage.period_ms 500")
-    effect = box.type("diff")
+    effect = box.whole("diff")
     shares = [float(share) for share in re.findall(r"(?:now|then):  ?line1: .* use ([\d.]+) % of the bus", effect)]
     assert len(shares) == 2 and shares[0] > shares[1], effect
     box.type("discard")
@@ -198,7 +198,7 @@ def test_a_change_is_tried_and_kept(box: ConsoleBox) -> None:
     box.start_firmware()
     assert "configuration 1\n" in box.type("about")
     box.wait_samples(30)
-    audit = box.type("audit")
+    audit = box.whole("audit")
     assert re.search(r"^\d+ 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d console ", audit), audit
     assert "commit of revision 1" in audit and "confirm" in audit
     assert "the chain is whole" in box.type("audit verify")

@@ -67,7 +67,7 @@ def box(tmp_path: Path, start_broker: Callable[..., Broker]) -> Iterator[Loopbac
 def test_a_loopback_is_told_from_none_and_from_a_broken_one(box: LoopbackBox) -> None:
     assert box.jumper.heard, "nothing was sent"
     for way, rank, said in (
-        (bytes, "   ", "own request comes back whole: driver and receiver work (loopback)"),
+        (bytes, "   ", "loopback: own request comes back whole"),
         (lambda data: b"", "   ", "no loopback wired, as usual"),
         (lambda data: bytes(byte ^ 8 for byte in data), "!! ", "own request comes back damaged"),
         (lambda data: data[:-2], "!! ", "own request comes back damaged"),
@@ -82,6 +82,6 @@ def test_a_loopback_is_told_from_none_and_from_a_broken_one(box: LoopbackBox) ->
     answer = box.type("test loopback").replace("\n  ", " ")
     assert answer.startswith("!! line1: nothing comes back: the jumper,") and "ERR 4" in answer, answer
     box.jumper.way = bytes
-    assert box.type("test loopback").endswith("(loopback)\nOK\n")
+    assert box.type("test loopback").endswith("comes back whole\nOK\n")
     assert "ERR 2 test takes loopback or nothing" in box.type("test everything")
     assert "no unit answers" in box.type("status")

@@ -48,7 +48,7 @@ def test_identify_and_scan_from_the_console(tmp_path: Path, start_broker: Callab
             box.wait_samples(20, "samples after the search")
 
             terminal.send("scan\r")
-            terminal.expect("unit 2: 19200 baud 8E1")
+            terminal.expect("units? [0-9 ]*2: 19200 8E1")
             box.wait_samples(20, "samples during a search between polls")
             terminal.send("\x03")
             terminal.expect(END)

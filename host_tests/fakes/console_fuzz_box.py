@@ -149,19 +149,24 @@ async def run(gateway, typed):
     return bool(ended)
 
 
-def main():
+def start(parts):
+    """(gateway, exit status) on a clock that leaves out every wait."""
     import wiring
     from gateway import unload
 
     asyncio.core.ticks = Clock.ticks_ms
     asyncio.core._io_queue = NoWait()
     gc.threshold(20480)  # as main.py has it
-    for found in wiring.start(Parts, ("clock", "flash")):
+    for found in wiring.start(parts, ("clock", "flash")):
         pass
-    gateway, status = found
-    del wiring, found
+    del wiring
     unload.starters()
     gc.threshold(-1)
+    return found
+
+
+def main():
+    gateway, status = start(Parts)
     if gateway is None:
         from gateway import revisions
 
@@ -176,4 +181,5 @@ def main():
     return 6
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -52,7 +52,7 @@ def test_mistakes_are_those_of_the_start():
     for sections, wanted in (
         ({"alarms": [dict_with(ALARM, point="m.x")]}, 'alarms[0].point: found "m.x", allowed a point as unit.point'),
         ({"alarms": [dict_with(ALARM, kind="hot")]}, 'alarms[0].kind: found "hot", allowed "high" or "low"'),
-        ({"derived": [{"name": "d", "expression": "m.n +"}]}, "derived[0].expression: column 6: found the end"),
+        ({"derived": [{"name": "d", "expression": "m.n +"}]}, 'derived[0].expression: found "m.n +", allowed an'),
         ({"aggregates": [{"name": "d", "point": "m.t", "of": ["sum"]}]}, 'aggregates[0].of[0]: found "sum", allowed'),
     ):
         errors, _ = checked(**sections)

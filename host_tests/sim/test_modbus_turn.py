@@ -21,6 +21,13 @@ def record(turn, baud, seed, share_permille):
         configs = [unit(k, ((0, 2 * k, 150 * k), (40, 3, 400)), first_byte_timeout_ms=60) for k in (1, 2, 3, 4)]
         rig = Rig(units, configs, baud, "8N1", share_permille, seed=seed)
         rand = Rand(seed)
+
+        async def holder():
+            while True:
+                await rig.loop.sleep_ms(1 + rand(60))
+                rig.clock.advance_us(rand(15000))
+
+        rig.loop.spawn(holder())
         units[3].registers = {i: i for i in range(40, 50)}  # refuses one read
         for _ in range(40):
             each = units[rand(4)]
@@ -54,9 +61,9 @@ def test_machine_code_and_plain_python_do_the_same():
 
 
 def test_one_look_more_would_be_seen():
-    def hesitant(c, parts, far):
-        parts[2]()
-        return plain.turn(c, parts, far)
+    def hesitant(parts):
+        parts[3]()  # the clock
+        return plain.turn(parts)
 
     assert record(hesitant, 19200, 2, 1000)[0] != record(plain.turn, 19200, 2, 1000)[0]
 

@@ -107,8 +107,8 @@ def test_wrong_types():
         ("fc", True, "fc: found true, allowed a whole number 1..4"),
         ("fc", 4.0, "fc: found 4.0, allowed a whole number 1..4"),
         ("address", None, "address: found null, allowed a whole number 0..65535"),
-        ("scale", "1", 'scale: found "1", allowed a number'),
-        ("scale", False, "scale: found false, allowed a number"),
+        ("scale", "1", 'scale: found "1", allowed a number other than 0'),
+        ("scale", False, "scale: found false, allowed a number other than 0"),
         ("unit", 5, "unit: found 5, allowed a unit of at most 16 characters"),
         ("name", {}, "name: found an object, allowed 1..32 characters out of a-z 0-9 _ -"),
         (
@@ -249,11 +249,12 @@ def test_tls_of_a_broker_and_time_servers():
     assert filled["mqtt"]["brokers"][0]["tls"] == {"ca": "ca.der", "cert": None, "key": None, "server_name": None}
     assert filled["time_servers"][0]["port"] == 123
     it["mqtt"]["brokers"][0]["tls"] = {"ca": "ca.der", "cert": "box.der"}
+    assert _it_lines(it) == ["mqtt.brokers[0].tls: found only one of cert and key, allowed both or none"]
     it["time_servers"][0]["host"] = "a b"
     assert _it_lines(it) == [
-        "mqtt.brokers[0].tls: found only one of cert and key, allowed both or none",
-        'time_servers[0].host: found "a b", allowed an IPv4 address or a host name (letters, digits, - and .)',
+        'time_servers[0].host: found "a b", allowed an IPv4 address or a host name (letters, digits, - and .)'
     ]
+    it["time_servers"] = []
     it["mqtt"]["brokers"][0]["tls"] = {}
     assert _it_lines(it)[0].startswith("mqtt.brokers[0].tls.ca: missing")
 

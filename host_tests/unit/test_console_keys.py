@@ -108,3 +108,29 @@ def test_nearest():
     assert keys.nearest("bauds", ["baud", "name"]) == "baud"
     assert keys.nearest("xyz", ["baud", "name"]) is None
     assert keys.nearest("prot", ["port", "units"]) == "port"
+
+
+def test_a_value_that_is_wrong_by_itself_is_refused_at_once():
+    for name, wrong, right in (
+        ("mqtt.brokers.0.host", "a..b", "a.b"),
+        ("mqtt.brokers.0.host", "-a.b", "10.0.0.5"),
+        ("time_servers.0.host", "1.2.3", "1.2.3.4"),
+        ("line1.meter.voltage.scale", "0", "0.1"),
+        ("line1.meter.voltage.deadband", "-1", "0"),
+        ("line1.meter.voltage.deadband_percent", "100.5", "100"),
+        ("alarms.hot.hysteresis", "-0.5", "0.5"),
+        ("anomaly.pump.score", "0.5", "6"),
+        ("anomaly.pump.least_spread", "-1", "0"),
+        ("derived.sum.expression", "meter.a +", "meter.a + meter.b"),
+        ("derived.sum.deadband", "-1", "1"),
+        ("machine.zone", "Mars", "+01:00"),
+        ("machine.day_start", "25:00", "06:00"),
+        ("machine.noticed", "plc", "plc.hand"),
+        ("machine.states.0.when", "plc.a >", "plc.a > 3"),
+        ("machine.shifts.early.start", "6:00", "06:00"),
+        ("machine.planned.0.from", "2026-11-23", "2026-11-23 06:00"),
+    ):
+        key = keys.find(name)
+        value, mistake = keys.parse(wrong, key.rule, name)
+        assert mistake and ": found " in mistake and "allowed" in mistake, (name, mistake)
+        assert keys.parse(right, key.rule, name)[1] is None, name

@@ -37,6 +37,11 @@ OTHER_IT = {"format": 1, "owner": "maker", "revision": 1, "box": "new", "mqtt": 
 
 
 class Shell:
+    rs485 = 2  # ports
+
+    def __init__(self):
+        self.gateway = self
+
     def need(self, half):
         pass
 

@@ -81,7 +81,7 @@ def test_a_derived_point_may_have_a_deadband():
 
 def test_mistakes():
     for entry, line in (
-        (derived("d", "m.q +"), "derived[0].expression: column 6: found the end, allowed a number"),
+        (derived("d", "m.q +"), 'derived[0].expression: found "m.q +", allowed an expression: column 6: found the end'),
         (derived("d", "m.q", type="float64"), "derived[0].type: found "),
         (derived("d", "m.q", period_ms=10), "derived[0].period_ms: found 10, allowed a whole number 100..86400000"),
         (derived("d", "m.q", heartbeat_s=10), "derived[0].heartbeat_s: found without deadband, allowed beside"),

@@ -17,13 +17,15 @@ from modbus.cells import (
     LEAST_US,
     LINE_CELLS,
     LOST_US,
+    READS,
+    SKIPPED,
     T35_US,
     TOOK_US,
     UNIT_CELLS,
     WATCHED,
     WHAT,
 )
-from modbus.crc import TABLE, crc16, gate_of, move, onward, pick, seal, settle, sound
+from modbus.crc import TABLE, crc16, gate_of, move, pick, seal, settle, sound
 from modbus.line import Line
 from rig import Rand
 
@@ -77,32 +79,43 @@ def test_fast_move_and_pick_do_what_the_plain_ones_do():
         plain.move(slow, at, source, start, n)
         assert fast == slow and fast[at : at + n] == source[start : start + n]
         now = (0x3FFFFF00 + rand(512)) & 0x3FFFFFFF  # near the wrap
-        count = rand(12)
+        count = 1 + rand(12)
         ready = array("i", [-1 if rand(4) == 0 else (now + rand(3000) - 1500) & 0x3FFFFFFF for _ in range(count)])
         deadline = array("i", [(now + rand(4000) - 1000) & 0x3FFFFFFF for _ in range(count)])
         rank = bytes(rand(4) for _ in range(count))
-        assert pick(ready, deadline, rank, count, now) == plain.pick(ready, deadline, rank, count, now)
+        done, period = rand(count + 1) - 1, 1 + rand((20, 3000, 100000)[rand(3)])
+        fast, slow = [[cells_of(count), ready[:], deadline[:]] for _ in range(2)]
+        assert pick(*fast, rank, done, period, now) == plain.pick(*slow, rank, done, period, now)
+        assert fast == slow, (ready, deadline, done, period, now)
+
+
+def cells_of(reads):
+    """Cells of a line with so many reads."""
+    cells = array("i", bytes(4 * LINE_CELLS))
+    cells[READS] = reads
+    return cells
+
+
+def picked(ready, deadline, rank, now):
+    return pick(cells_of(len(ready)), array("i", ready), array("i", deadline), rank, -1, 0, now)
 
 
 def test_pick_takes_the_earliest_deadline_and_tells_the_wait():
-    from array import array
-
     same = b"\1\1\1"
-    assert pick(array("i", [10, 5, -1]), array("i", [40, 50, 1]), same, 3, 20) == 0
-    assert pick(array("i", [10, 5, -1]), array("i", [60, 50, 1]), same, 3, 20) == 1
-    assert pick(array("i", [30, 45]), array("i", [60, 50]), same, 2, 20) == -11
-    assert pick(array("i", [-1]), array("i", [0]), same, 1, 20) == -1001
-    assert pick(array("i", [3]), array("i", [7]), same, 1, 0x3FFFFFFF) == -5  # over the wrap
+    assert picked([10, 5, -1], [40, 50, 1], same, 20) == 0
+    assert picked([10, 5, -1], [60, 50, 1], same, 20) == 1
+    assert picked([10, 5, 20], [50, 50, 50], same, 20) == 0
+    assert picked([30, 45], [60, 50], same, 20) == -11
+    assert picked([-1], [0], same, 20) == -1001
+    assert picked([3], [7], same, 0x3FFFFFFF) == -5  # over the wrap
 
 
 def test_pick_takes_the_highest_rank_of_those_that_are_ready():
-    from array import array
-
-    ready = array("i", [10, 5, 6, 30])
-    deadline = array("i", [90, 60, 50, 21])
-    assert pick(ready, deadline, b"\1\2\2\3", 4, 20) == 2  # the fourth is not ready
-    assert pick(ready, deadline, b"\3\2\2\3", 4, 20) == 0
-    assert pick(ready, deadline, b"\0\0\0\0", 4, 20) == 2
+    ready = [10, 5, 6, 30]
+    deadline = [90, 60, 50, 21]
+    assert picked(ready, deadline, b"\1\2\2\3", 20) == 2  # the fourth is not ready
+    assert picked(ready, deadline, b"\3\2\2\3", 20) == 0
+    assert picked(ready, deadline, b"\0\0\0\0", 20) == 2
 
 
 def test_requests_are_built_and_changed_with_a_right_crc():
@@ -127,7 +140,7 @@ def test_times_of_a_line():
             assert "found" in str(error) and "allowed" in str(error)
 
 
-def test_fast_settle_and_onward_do_what_the_plain_ones_do():
+def test_fast_settle_does_what_the_plain_one_does():
     rand = Rand(8)
     fast = [array("i", bytes(4 * n)) for n in (LINE_CELLS, UNIT_CELLS, 192)]
     slow = [array("i", bytes(4 * n)) for n in (LINE_CELLS, UNIT_CELLS, 192)]
@@ -142,21 +155,15 @@ def test_fast_settle_and_onward_do_what_the_plain_ones_do():
         plain.settle(slow[0], slow[1], slow[2], kind)
         assert fast == slow, (fast, slow)
     assert fast[0][BUSY_S] > 1000 and fast[0][LATE_US] > 0 and fast[1][LEAST_US] > 0
-    for _ in range(2000):
-        due = (0x3FFFFF00 + rand(512)) & 0x3FFFFFFF  # around the wrap
-        now = (due + rand(400) * (1 + rand(2) * 1000000) - 200) & 0x3FFFFFFF
-        tables = [[array("i", (0, -1)), array("i", (0, due))] for _ in range(2)]
-        period = 1 + rand(150)
-        fast, slow = tables
-        assert onward(fast[0], fast[1], 1, period, now) == plain.onward(slow[0], slow[1], 1, period, now)
-        assert fast == slow, (due, now, period)
 
 
-def test_onward_leaves_out_what_is_past():
-    ready, deadline = array("i", (0,)), array("i", (0x3FFFFFFF,))
-    assert onward(ready, deadline, 0, 10, 8) == 0 and (ready[0], deadline[0]) == (0x3FFFFFFF, 9)
-    assert onward(ready, deadline, 0, 10, 38) == 2 and (ready[0], deadline[0]) == (29, 39)
-    assert onward(ready, deadline, 0, 10, 49) == 1 and (ready[0], deadline[0]) == (49, 59)  # due at once
+def test_pick_leaves_out_what_is_past():
+    cells, ready, deadline = cells_of(1), array("i", (0,)), array("i", (0x3FFFFFFF,))
+    assert pick(cells, ready, deadline, b"\1", 0, 10, 8) == 0 and (ready[0], deadline[0]) == (0x3FFFFFFF, 9)
+    assert pick(cells, ready, deadline, b"\1", 0, 10, 38) == 0 and (ready[0], deadline[0]) == (29, 39)
+    assert cells[SKIPPED] == 2
+    assert pick(cells, ready, deadline, b"\1", 0, 10, 49) == 0 and (ready[0], deadline[0]) == (49, 59)  # due at once
+    assert pick(cells, ready, deadline, b"\1", 0, 10, 51) == -9 and cells[SKIPPED] == 3  # in 8 ms
 
 
 class Door:

@@ -15,17 +15,19 @@ from modbus.cells import (
     END_MS,
     END_US,
     ENDED,
+    FAR,
     FINISH,
     FIRST_GROUP,
     GAP_US,
     GO_ON,
     HANDING,
+    HEARD,
     HOLD,
     LAST_US,
+    NEED,
     PART,
     PENDING,
     PENDING_BYTES,
-    PENDING_QUALITY,
     PROBE,
     READ,
     REPLY,
@@ -35,7 +37,9 @@ from modbus.cells import (
     STATE,
     STRANGE,
     STRAY,
+    TOOK_US,
     WATCHED,
+    WHAT,
 )
 from modbus.codes import (
     BUS_BACK,
@@ -105,6 +109,7 @@ class Bus(Counted):
         engine, scheduler = self.engine, self.scheduler
         self._cells[FIRST_GROUP] = plan.first_group
         self._parts = [  # what `turn` works with, in its order
+            engine.cells,
             port.available,
             port.receive_into,
             clock.ticks_us,
@@ -154,7 +159,7 @@ class Bus(Counted):
     def step(self):
         """Do what can be done now; returns us until there is something to do, 0: go on at once."""
         try:
-            wait = turn(self._cells, self._parts, HOLD if self._asked else self._far)
+            wait = turn(self._parts)
             if wait >= 0:
                 return wait
             if wait == PART:
@@ -226,13 +231,15 @@ class Bus(Counted):
 
     def _look_far(self):
         """`turn` chooses the next read by itself unless something is to be seen to between two transactions."""
-        self._far = GO_ON if self._on_end is None and self._share == 1000 and not self.broken else FINISH
+        simple = self._on_end is None and self._share == 1000 and not self.broken
+        self._cells[FAR] = HOLD if self._asked else GO_ON if simple else FINISH
 
     def _ended_well(self):
         """A good reply, for which all accounts are settled."""
         c = self._cells
+        c[HEARD] = c[NEED]
         read = self.plan.reads[c[READ]]
-        self._ended(read, GOOD, self._diff(c[END_US], c[SENT_US]))
+        self._ended(read, GOOD, c[TOOK_US])
         self._mend(read)
 
     def _ended(self, read, quality, took_us):
@@ -275,7 +282,6 @@ class Bus(Counted):
         if (quality == EXCEPTION + 2 or quality == EXCEPTION + 3) and self._split(i, read):
             return
         c[PENDING] = i + 1
-        c[PENDING_QUALITY] = quality
         c[PENDING_BYTES] = engine.nbytes
 
     def _failed(self, i, read, quality, took_us):
@@ -318,7 +324,7 @@ class Bus(Counted):
         if c[PENDING]:
             read = self.plan.reads[c[PENDING] - 1]
             c[PENDING] = 0
-            self._on_result(read, c[PENDING_QUALITY], c[END_MS], self.engine.data, c[PENDING_BYTES])
+            self._on_result(read, c[WHAT] >> 8, c[END_MS], self.engine.data, c[PENDING_BYTES])
 
     def _split(self, i, read):
         """A merged read was refused: let its halves take its place."""

@@ -25,6 +25,9 @@ class Counted:
         self._stats_ms = clock.ticks_ms()
         self._stats_busy_ms = 0
 
+    def _look_far(self):
+        """Somebody has asked for a pause, or has had it."""
+
     def _interrupted(self):
         """The next request does not follow on this reply as soon as it could."""
 
@@ -33,6 +36,7 @@ class Counted:
         bit = 1 << cause
         if not self._asked & bit:
             self._asked |= bit
+            self._look_far()
             if self.supervision is not None:
                 self.supervision.planned(PAUSE_BOUNDS_MS[cause])
         return self.granted(cause)
@@ -46,6 +50,7 @@ class Counted:
             self.pauses[cause] = (self.pauses[cause] + 1) & _MASK
         self._granted &= ~bit
         self._asked &= ~bit
+        self._look_far()
         if not self._granted:
             self.engine.resume(cause >= PAUSE_SCAN)
 

@@ -35,6 +35,7 @@ from modbus.cells import (
     MISSING,
     NOISE_US,
     OVERDUE,
+    OWES,
     PROBE,
     READ,
     REPLY,
@@ -46,6 +47,8 @@ from modbus.cells import (
     SPIN_US,
     STATE,
     STOP_US,
+    TICK_MS,
+    TICK_US,
     VAGUE,
     WATCHED,
 )
@@ -97,13 +100,14 @@ class Engine:
         self._add = clock.ticks_add
         self._char_us = line.char_us
         self._chunk = bytearray(_BUF)
-        self._tick_us = self._tick_ms = -1  # ticks_us at which ticks_ms began to show this
         c = self.cells
         c[LAST_US] = c[NOISE_US] = clock.ticks_us()
         c[SILENCE_US] = line.silence_us
         c[STOP_US] = line.stop_us
         c[EXACT] = int(self._exact)
         c[SPIN_US] = _SPIN_US if self._exact else _SPIN_COARSE_US
+        self._find_tick(clock.ticks_ms())
+        self._clear()
 
     @property
     def echo(self):
@@ -157,6 +161,7 @@ class Engine:
     def forget(self, unit):
         """An answer of `unit` that is still due can be taken as never coming."""
         c = self.cells
+        unit.cells[OWES] = 0
         if c[OVERDUE] and self._reads[c[OVERDUE] - 1].unit is unit:
             c[OVERDUE] = 0
 
@@ -248,7 +253,7 @@ class Engine:
             if find(self.buf, c[COUNT], read.frame, read.need, True) >= 0:
                 self.late = (self.late + 1) & _MASK
                 read.unit.late = (read.unit.late + 1) & _MASK
-                c[OVERDUE] = 0
+                self.forget(read.unit)
 
     def _accept(self, at, now):
         """The buffer holds a reply at offset `at`."""
@@ -275,9 +280,7 @@ class Engine:
             latency -= self._back_date(latency, now)
         self.latency_us = max(0, latency - c[SLACK_US])  # a look at the latter would come late for ever
         self.forget(read.unit)
-        c[HEARD] = c[COUNT]
-        c[COUNT] = 0
-        c[STATE] = DONE
+        self._close()
         return 0
 
     def _too_early(self, read):
@@ -287,8 +290,8 @@ class Engine:
         c = self.cells
         c[LOOK_US] = min(read.wire_us + read.unit.cells[LEAST_US], read.first_us)
         c[MISSING] = read.need + (len(read.frame) if c[ECHO] else 0)
-        c[VAGUE] = 1
-        c[COUNT] = c[WATCHED] = c[SLACK_US] = c[DUE_US] = c[SEEN_US] = 0
+        c[WATCHED] = c[SEEN_US] = 0
+        self._clear()
         return 1
 
     def _back_date(self, latency, now):
@@ -307,13 +310,19 @@ class Engine:
 
     def _ms_at(self, us, ms):
         """What ticks_ms showed at `us`; now it shows `ms`. Now and then waits up to 1 ms to see when it moves."""
-        if self._tick_ms < 0 or not 0 <= self._diff(ms, self._tick_ms) < _TICK_MS:
-            for _ in range(1000):
-                self._tick_us = self._us()
-                self._tick_ms = self._ms()
-                if self._tick_ms != ms:
-                    break
-        return self._add(self._tick_ms, self._diff(us, self._tick_us) // 1000)
+        c = self.cells
+        if not 0 <= self._diff(ms, c[TICK_MS]) <= _TICK_MS:
+            self._find_tick(ms)
+        return self._add(c[TICK_MS], self._diff(us, c[TICK_US]) // 1000)
+
+    def _find_tick(self, ms):
+        """Wait for the end of this millisecond."""
+        c = self.cells
+        for _ in range(1000):
+            c[TICK_US] = self._us()
+            c[TICK_MS] = self._ms()
+            if c[TICK_MS] != ms:
+                break
 
     def _account_for(self, at, length):
         """There are more bytes than the reply of `length` at offset `at`: echo, stray ones, a late answer."""
@@ -347,6 +356,7 @@ class Engine:
         self._find_overdue()
         if quality == TIMEOUT:
             c[OVERDUE] = c[READ] + 1
+            read.unit.cells[OWES] = 1
         self.nbytes = 0
         self._end(quality, now)
         return 0
@@ -355,7 +365,17 @@ class Engine:
         c = self.cells
         self.quality = quality
         self.end_ms = self._ms()
-        c[HEARD] = c[COUNT]
-        c[COUNT] = 0
         c[END_US] = now
+        self._close()
+
+    def _close(self):
+        c = self.cells
+        c[HEARD] = c[COUNT]
+        self._clear()
         c[STATE] = DONE
+
+    def _clear(self):
+        """Nothing was seen of the reply that is awaited, now or next."""
+        c = self.cells
+        c[COUNT] = c[SLACK_US] = c[DUE_US] = 0
+        c[VAGUE] = 1

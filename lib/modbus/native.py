@@ -26,55 +26,55 @@ _WATCHED = const(10)
 _LAST_US = const(11)
 _GAP_US = const(12)
 _BEHIND_US = const(13)
-_SLACK_US = const(14)
-_DUE_US = const(15)
-_MISSING = const(16)
-_VAGUE = const(17)
-_COUNT = const(18)
-_HEARD = const(19)
-_ECHO = const(20)
-_BACK_TO_BACK = const(21)
-_PENDING = const(22)
-_PENDING_QUALITY = const(23)
-_PENDING_BYTES = const(24)
-_END_US = const(25)
-_END_MS = const(26)
-_TOOK_US = const(27)
-_LOST_US = const(28)
-_LATENCY_US = const(29)
-_WHAT = const(30)
-_SILENCE_US = const(31)
-_STOP_US = const(32)
-_SPIN_US = const(33)
-_EXACT = const(34)
-_FIRST_GROUP = const(35)
-_OVERDUE = const(36)
+_MISSING = const(14)
+_COUNT = const(15)
+_ECHO = const(16)
+_BACK_TO_BACK = const(17)
+_PENDING = const(18)
+_PENDING_BYTES = const(19)
+_END_US = const(20)
+_END_MS = const(21)
+_TOOK_US = const(22)
+_LOST_US = const(23)
+_LATENCY_US = const(24)
+_WHAT = const(25)
+_SILENCE_US = const(26)
+_SPIN_US = const(27)
+_FAR = const(28)
+_HANDING = const(29)
+_BUSY_US = const(30)
+_IDEAL_US = const(31)
+_SLACK_US = const(32)
 _NOISE_US = const(37)
-_HANDING = const(38)
-_QUARANTINED = const(39)
-_UNCLEAR = const(40)
-_ROW = const(41)
-_ANSWERS = const(42)
-_SKIPPED = const(43)
-_T35_US = const(44)
-_BUSY_US = const(45)
-_BUSY_S = const(46)
-_IDEAL_US = const(47)
+_STOP_US = const(38)
+_EXACT = const(39)
+_FIRST_GROUP = const(40)
+_QUARANTINED = const(41)
+_UNCLEAR = const(42)
+_ROW = const(43)
+_ANSWERS = const(44)
+_SKIPPED = const(45)
+_T35_US = const(46)
+_BUSY_S = const(47)
 _LATE_US = const(48)
 _NEXT_ROW = const(49)
+_READS = const(50)
+_TICK_US = const(51)
+_TICK_MS = const(52)
 _MAX_US = const(7)
 _SUM_US = const(8)
 _TIMES = const(9)
 _LEAST_US = const(10)
 _FAILS = const(11)
 _SINCE_MS = const(12)
+_OWES = const(13)
 _ENDED = const(-1)
 _CHOOSE = const(-2)
 _PART = const(-3)
 _STRANGE = const(-4)
 _STRAY = const(-5)
 _GO_ON = const(2)
-_UNIT = const(15)
+_UNIT = const(16)
 
 _REPLIES = const(1)
 _TIGHT_US = const(8000)
@@ -85,6 +85,7 @@ _RELAXED_US = const(2500)
 _MASK = const(0x3FFFFFFF)
 _HALF = const(0x20000000)
 _LIMIT_US = const(0x10000000)
+_TICK_LIMIT_MS = const(200000)
 
 
 @micropython.viper
@@ -108,32 +109,50 @@ def move(to: ptr8, at: int, source: ptr8, start: int, n: int):  # noqa: F821
 
 
 @micropython.viper
-def pick(ready: ptr32, deadline: ptr32, rank: ptr8, n: int, now: int) -> int:  # noqa: F821
+def pick(c: ptr32, ready: ptr32, deadline: ptr32, rank: ptr8, done: int, period: int, now: int) -> int:  # noqa: F821
     """Index of the read that is ready at `now`: of the highest rank, among these of the earliest deadline.
 
-    Times are ticks_ms (30 bits); -1 in `ready` takes a read out (a load may or may not extend
-    its sign). When none is ready: -1 - ms until the first one is, at most 1000.
+    Before that read `done`, if it is not -1, is set to its next grid point that is not past; polls that are left
+    out are counted. Times are ticks_ms (30 bits); -1 in `ready` takes a read out (a load may or may not
+    extend its sign). When none is ready: -1 - ms until the first one is, at most 1000.
     """
+    mask: int = 0x3FFFFFFF
+    half: int = 0x20000000
+    i: int = 0
+    left: int = 0
+    if done >= 0:
+        i = deadline[done]
+        left = ((now - i + half) & mask) - half
+        if left >= period:
+            left = left // period
+            c[_SKIPPED] = (c[_SKIPPED] + left) & mask
+            i += left * period
+        ready[done] = i & mask
+        deadline[done] = (i + period) & mask
     best: int = -1
     best_left: int = 0
     best_rank: int = 0
     wait: int = 1000
-    i: int = 0
-    while i < n:
-        at: int = ready[i]
-        if not (at >> 30) & 1:
-            left: int = ((at - now + 0x20000000) & 0x3FFFFFFF) - 0x20000000
-            if left <= 0:
-                level: int = int(rank[i])
-                if level >= best_rank:
-                    left = ((deadline[i] - now + 0x20000000) & 0x3FFFFFFF) - 0x20000000
-                    if best < 0 or left < best_left or level > best_rank:
-                        best = i
-                        best_left = left
-                        best_rank = level
-            elif left < wait:
-                wait = left
-        i += 1
+    i = c[_READS]
+    at: int = 0
+    level: int = 0
+    while i:
+        i -= 1
+        at = ready[i]
+        if (at >> 30) & 1:
+            continue
+        at = (at - now) & mask
+        if at and at < half:
+            if at < wait:
+                wait = at
+            continue
+        level = rank[i]
+        if level >= best_rank:
+            left = (deadline[i] - now + half) & mask
+            if best < 0 or level > best_rank or left <= best_left:
+                best = i
+                best_left = left
+                best_rank = level
     if best >= 0:
         return best
     return -1 - wait
@@ -149,18 +168,21 @@ def settle(c: ptr32, unit: ptr32, rows: ptr32, kind: int):  # noqa: F821
     unit[0] = (unit[0] + 1) & mask
     unit[kind] = (unit[kind] + 1) & mask
     took: int = c[_TOOK_US] + c[_T35_US]
-    c[_BUSY_US] += took
-    while c[_BUSY_US] >= 1000000:
-        c[_BUSY_US] -= 1000000
-        c[_BUSY_S] = (c[_BUSY_S] + 1) & mask
+    n: int = c[_BUSY_US] + took
+    while n >= 1000000:
+        n -= 1000000
+        c[_BUSY_S] += 1  # wraps after 34 years
+    c[_BUSY_US] = n
     if kind == _REPLIES:
-        c[_IDEAL_US] += took
-        c[_LATE_US] += c[_LOST_US]
-        if c[_IDEAL_US] > _LIMIT_US:
-            c[_IDEAL_US] = c[_IDEAL_US] >> 1
-            c[_LATE_US] = c[_LATE_US] >> 1
+        took += c[_IDEAL_US]
+        n = c[_LATE_US] + c[_LOST_US]
+        if took > _LIMIT_US:
+            took >>= 1
+            n >>= 1
+        c[_IDEAL_US] = took
+        c[_LATE_US] = n
         least: int = unit[_LEAST_US]
-        n: int = unit[_TIMES]
+        n = unit[_TIMES]
         latency: int = c[_LATENCY_US]
         if not c[_WATCHED]:
             least -= least >> 4
@@ -185,22 +207,6 @@ def settle(c: ptr32, unit: ptr32, rows: ptr32, kind: int):  # noqa: F821
     rows[n + 2] = c[_WHAT]
 
 
-@micropython.viper
-def onward(ready: ptr32, deadline: ptr32, i: int, period: int, now: int) -> int:  # noqa: F821
-    """Set read i to its next grid point that is not past. Returns how many polls are left out."""
-    mask: int = 0x3FFFFFFF
-    half: int = 0x20000000
-    due: int = deadline[i] & mask
-    behind: int = ((now - due + half) & mask) - half
-    skipped: int = 0
-    if behind >= period:
-        skipped = behind // period
-        due += skipped * period
-    ready[i] = due & mask
-    deadline[i] = (due + period) & mask
-    return skipped
-
-
 def gate_of(send, available, us):
     """The gate of a port: the one function that writes to it. See modbus.gate."""
 
@@ -215,9 +221,9 @@ def gate_of(send, available, us):
                 allowed = 4
             elif function == 43 and request[2] == 14:
                 allowed = 7
-            elif function >= 1 and function <= 4:
+            elif function and function <= 4:
                 allowed = 8
-        if n != allowed or request[0] < 1 or request[0] > 247:
+        if n != allowed or not request[0] or request[0] > 247:
             raise AssertionError("the gate passes reads only")
         while True:
             if int(available()):
@@ -231,30 +237,35 @@ def gate_of(send, available, us):
 
 
 @micropython.viper
-def turn(c: ptr32, parts, far: int) -> int:  # noqa: F821
+def turn(parts) -> int:
     """The good way of a poll, as far as it goes without waiting for more than 4 ms: see modbus.engine.
 
-    c: the line's cells; parts: what `Bus` has gathered for it; far: HOLD, FINISH or GO_ON. Returns us
+    parts: what `Bus` has gathered for it; the first are the line's cells. Returns us
     until there is something to do, or a code, below 0: then the readable path takes over where
     this has stopped. Exceptions of port, gate and on_result are passed on.
     """
     (
-        available, receive, us, ms, gate, on_result, buf, data, table, reads, rows, ready, deadline, rank, tries, unit,
+        cells, available, receive, us, ms, gate, on_result, buf, data, table, reads, rows, ready, deadline, rank, tries,
+        unit,
     ) = parts  # fmt: skip
+    c = ptr32(cells)  # noqa: F821
     mask: int = 0x3FFFFFFF
     now: int = int(us())
     k: int = 0
-    ended: int = 0
+    last: int = 0
+    i: int = -1  # the read that is done
     if c[_STATE] == _REPLY:
         # Watch tightly for the bytes that are missing, for 2 ms at most.
         since: int = (now - c[_SENT_US]) & mask
         k = c[_LOOK_US] - since
         if k > c[_SPIN_US]:
             return k
-        if k <= 0 - _TIGHT_US or not c[_EXACT]:
+        if not c[_EXACT]:
             return _PART
         missing: int = c[_MISSING]
         until: int = since + _WATCH_US
+        if k + _TIGHT_US <= 0:
+            until = 0  # it is long overdue
         arrived: int = 0
         while True:
             k = 16
@@ -273,7 +284,7 @@ def turn(c: ptr32, parts, far: int) -> int:  # noqa: F821
                 return _PART
         # Is it the whole reply, and nothing but it?
         n: int = c[_NEED]
-        if arrived != n or c[_COUNT] or c[_ECHO]:
+        if arrived != n or c[_COUNT] | c[_ECHO]:
             return _PART
         c[_LAST_US] = now
         k = int(receive(buf, n))
@@ -287,33 +298,49 @@ def turn(c: ptr32, parts, far: int) -> int:  # noqa: F821
         while k < n:
             crc = (crc >> 8) ^ remainders[(crc ^ reply[k]) & 0xFF]
             k += 1
-        # Sound, seen as it came, of a unit that nobody doubts?
+        # Of a unit that nobody doubts?
+        health = ptr32(unit)  # noqa: F821
         latency: int = since + c[_STOP_US] - c[_WIRE_US]
-        if crc or not c[_WATCHED] or since - c[_SEEN_US] > _HELD_US or c[_PROBE] or c[_UNCLEAR]:
+        crc |= c[_PROBE] | c[_UNCLEAR] | c[_SLACK_US] | health[_OWES]
+        if crc or latency + _EARLY_US + (c[_WIRE_US] >> 5) < 0:  # it can be no answer to this request
             return _STRANGE
+        # Where the loop was held it was seen late, and ended when it usually does.
+        end_ms: int = int(ms())
+        last = now
+        behind: int = since - c[_SEEN_US]
+        if c[_WATCHED] and behind <= _HELD_US:
+            behind = 0
+        else:
+            k = health[_LEAST_US]
+            if health[_TIMES]:
+                k = health[_SUM_US] // health[_TIMES]
+            if behind > latency - k:
+                behind = latency - k
+            if behind < 0:
+                behind = 0
+            if behind > _EARLY_US:
+                if ((end_ms - c[_TICK_MS]) & mask) > _TICK_LIMIT_MS:
+                    return _STRANGE
+                last = (now - behind) & mask
+                end_ms = (c[_TICK_MS] + (((last - c[_TICK_US] + _HALF) & mask) - _HALF) // 1000) & mask
+        latency -= behind
         if latency < 0:
-            if latency < 0 - (_EARLY_US + (c[_WIRE_US] >> 5)):
-                return _STRANGE
             latency = 0
         # Account for it.
-        i: int = c[_READ]
-        if c[_OVERDUE] and int(reads[c[_OVERDUE] - 1].unit.index) == int(reads[i].unit.index):
-            c[_OVERDUE] = 0
-        c[_END_US] = now
-        c[_END_MS] = int(ms())
-        c[_TOOK_US] = since
+        i = c[_READ]
+        c[_END_US] = last
+        c[_END_MS] = end_ms
+        c[_TOOK_US] = (last - c[_SENT_US]) & mask
         c[_LATENCY_US] = latency
         c[_LOST_US] = 0
         if c[_BACK_TO_BACK]:
             c[_LOST_US] = c[_GAP_US] - c[_SILENCE_US]
         c[_WHAT] = c[_FIRST_GROUP] + i
-        settle(c, unit, rows, _REPLIES)
-        health = ptr32(unit)  # noqa: F821
+        settle(cells, unit, rows, _REPLIES)
         health[_FAILS] = 0
         health[_SINCE_MS] = c[_END_MS]
         c[_ROW] = 0
         c[_ANSWERS] = (c[_ANSWERS] + 1) & mask
-        c[_SKIPPED] = (c[_SKIPPED] + int(onward(ready, deadline, i, c[_PERIOD_MS], c[_END_MS]))) & mask
         ptr8(tries)[i] = 0  # noqa: F821
         kept = ptr8(data)  # noqa: F821
         k = 3
@@ -321,30 +348,25 @@ def turn(c: ptr32, parts, far: int) -> int:  # noqa: F821
             kept[k - 3] = reply[k]
             k += 1
         c[_PENDING] = i + 1
-        c[_PENDING_QUALITY] = 0
         c[_PENDING_BYTES] = n - 5
-        c[_BEHIND_US] = 0
-        c[_HEARD] = n
+        c[_BEHIND_US] = behind
         c[_COUNT] = 0
         c[_BACK_TO_BACK] = 1
         c[_STATE] = _REST
-        ended = 1
     if c[_STATE] == _REST:
-        if far != _GO_ON:
-            return _ENDED if ended else _CHOOSE
-        if c[_QUARANTINED]:
-            return _CHOOSE
-        k = int(pick(ready, deadline, rank, len(ready), ms()))
-        if k < 0:
+        k = int(pick(cells, ready, deadline, rank, i, c[_PERIOD_MS], ms()))
+        if c[_FAR] != _GO_ON:
+            return _CHOOSE if i < 0 else _ENDED
+        if k < 0 or c[_QUARANTINED]:
             return _CHOOSE
         c[_READ] = k
         c[_PROBE] = 0
         c[_NOISE_US] = now
         c[_STATE] = _GAP
-    if not far:
+    if not c[_FAR]:
         return _RELAXED_US
     # The gap and the request.
-    last: int = c[_LAST_US]
+    last = c[_LAST_US]
     k = c[_SILENCE_US] - ((int(us()) - last) & mask)
     if k > c[_SPIN_US]:
         return _STRAY if int(available()) else k
@@ -371,15 +393,14 @@ def turn(c: ptr32, parts, far: int) -> int:  # noqa: F821
     if k > last:
         k = last
     c[_LOOK_US] = k
-    c[_VAGUE] = 1
-    c[_COUNT] = c[_BEHIND_US] = c[_WATCHED] = c[_SLACK_US] = c[_DUE_US] = c[_SEEN_US] = 0
+    c[_COUNT] = c[_BEHIND_US] = c[_WATCHED] = c[_SEEN_US] = 0
     c[_STATE] = _REPLY
     # Meanwhile the result of the poll before.
     if c[_PENDING]:
         read = reads[c[_PENDING] - 1]
         c[_PENDING] = 0
         c[_HANDING] = 1
-        on_result(read, c[_PENDING_QUALITY], c[_END_MS], data, c[_PENDING_BYTES])
+        on_result(read, c[_WHAT] >> 8, c[_END_MS], data, c[_PENDING_BYTES])
         c[_HANDING] = 0
         k -= (int(us()) - now) & mask
     return k if k > 0 else 1

@@ -11,20 +11,19 @@ from modbus.cells import (
     BUSY_US,
     CHOOSE,
     COUNT,
-    DUE_US,
     ECHO,
     END_MS,
     END_US,
     ENDED,
     EXACT,
     FAILS,
+    FAR,
     FIRST_GROUP,
     GAP,
     GAP_US,
     GO_ON,
     HANDING,
     HEAD,
-    HEARD,
     IDEAL_US,
     LAST_US,
     LATE_US,
@@ -37,15 +36,15 @@ from modbus.cells import (
     NEED,
     NEXT_ROW,
     NOISE_US,
-    OVERDUE,
+    OWES,
     PART,
     PENDING,
     PENDING_BYTES,
-    PENDING_QUALITY,
     PERIOD_MS,
     PROBE,
     QUARANTINED,
     READ,
+    READS,
     REPLY,
     REST,
     ROW,
@@ -62,11 +61,12 @@ from modbus.cells import (
     STRAY,
     SUM_US,
     T35_US,
+    TICK_MS,
+    TICK_US,
     TIMES,
     TOOK_US,
     UNCLEAR,
     UNIT,
-    VAGUE,
     WATCHED,
     WHAT,
     WIRE_US,
@@ -82,6 +82,7 @@ _RELAXED_US = const(2500)
 _MASK = const(0x3FFFFFFF)
 _HALF = const(0x20000000)
 _LIMIT_US = const(0x10000000)
+_TICK_LIMIT_MS = const(200000)
 
 
 def crc16(buf, start, n, table):
@@ -98,17 +99,27 @@ def move(to, at, source, start, n):
         to[at + i] = source[start + i]
 
 
-def pick(ready, deadline, rank, n, now):
+def pick(c, ready, deadline, rank, done, period, now):
     """Index of the read that is ready at `now`: of the highest rank, among these of the earliest deadline.
 
-    Times are ticks_ms (30 bits); -1 in `ready` takes a read out. When none is ready:
-    -1 - ms until the first one is, at most 1000.
+    Before that read `done`, if it is not -1, is set to its next grid point that is not past; polls that are left
+    out are counted. Times are ticks_ms (30 bits); -1 in `ready` takes a read out. When none is
+    ready: -1 - ms until the first one is, at most 1000.
     """
+    if done >= 0:
+        due = deadline[done]
+        behind = ((now - due + _HALF) & _MASK) - _HALF
+        if behind >= period:
+            skipped = behind // period
+            c[SKIPPED] = (c[SKIPPED] + skipped) & _MASK
+            due += skipped * period
+        ready[done] = due & _MASK
+        deadline[done] = (due + period) & _MASK
     best = -1
     best_left = 0
     best_rank = 0
     wait = 1000
-    for i in range(n):
+    for i in range(c[READS]):
         at = ready[i]
         if at >= 0:
             left = ((at - now + _HALF) & _MASK) - _HALF
@@ -136,7 +147,7 @@ def settle(c, unit, rows, kind):
     unit[kind] = (unit[kind] + 1) & _MASK
     took = c[TOOK_US] + c[T35_US]
     busy = c[BUSY_US] + took
-    c[BUSY_S] = (c[BUSY_S] + busy // 1000000) & _MASK
+    c[BUSY_S] += busy // 1000000
     c[BUSY_US] = busy % 1000000
     if kind == _REPLIES:
         c[IDEAL_US] += took
@@ -170,19 +181,6 @@ def settle(c, unit, rows, kind):
     rows[n + 2] = c[WHAT]
 
 
-def onward(ready, deadline, i, period, now):
-    """Set read i to its next grid point that is not past. Returns how many polls are left out."""
-    due = deadline[i]
-    behind = ((now - due + _HALF) & _MASK) - _HALF
-    skipped = 0
-    if behind >= period:
-        skipped = behind // period
-        due += skipped * period
-    ready[i] = due & _MASK
-    deadline[i] = (due + period) & _MASK
-    return skipped
-
-
 def gate_of(send, available, us):
     """The gate of a port: the one function that writes to it. See modbus.gate."""
 
@@ -195,9 +193,9 @@ def gate_of(send, available, us):
                 allowed = 4
             elif function == 43 and frame[2] == 14:
                 allowed = 7
-            elif function >= 1 and function <= 4:
+            elif function and function <= 4:
                 allowed = 8
-        if n != allowed or frame[0] < 1 or frame[0] > 247:
+        if n != allowed or not frame[0] or frame[0] > 247:
             raise AssertionError("the gate passes reads only")
         while True:
             if available():
@@ -210,28 +208,31 @@ def gate_of(send, available, us):
     return gate
 
 
-def turn(c, parts, far):
+def turn(parts):
     """The good way of a poll, as far as it goes without waiting for more than 4 ms: see modbus.engine.
 
-    c: the line's cells; parts: what `Bus` has gathered for it; far: HOLD, FINISH or GO_ON. Returns us
+    parts: what `Bus` has gathered for it; the first are the line's cells. Returns us
     until there is something to do, or a code, below 0: then the readable path takes over where
     this has stopped. Exceptions of port, gate and on_result are passed on.
     """
     (
-        available, receive, us, ms, gate, on_result, buf, data, table, reads, rows, ready, deadline, rank, tries, unit,
+        c, available, receive, us, ms, gate, on_result, buf, data, table, reads, rows, ready, deadline, rank, tries,
+        unit,
     ) = parts  # fmt: skip
     now = us()
-    ended = False
+    i = -1  # the read that is done
     if c[STATE] == REPLY:
         # Watch tightly for the bytes that are missing, for 2 ms at most.
         since = (now - c[SENT_US]) & _MASK
         k = c[LOOK_US] - since
         if k > c[SPIN_US]:
             return k
-        if k <= -_TIGHT_US or not c[EXACT]:
+        if not c[EXACT]:
             return PART
         missing = c[MISSING]
         until = since + _WATCH_US
+        if k <= -_TIGHT_US:
+            until = 0  # it is long overdue
         while True:
             k = 16
             while k:
@@ -256,20 +257,32 @@ def turn(c, parts, far):
         c[COUNT] = k
         if k != n or buf[0] | buf[1] << 8 != c[HEAD] or buf[2] != n - 5:
             return STRANGE
-        # Sound, seen as it came, of a unit that nobody doubts?
+        # Sound, of a unit that nobody doubts?
         latency = since + c[STOP_US] - c[WIRE_US]
-        if crc16(buf, 0, n, table) or not c[WATCHED] or since - c[SEEN_US] > _HELD_US or c[PROBE] or c[UNCLEAR]:
+        if crc16(buf, 0, n, table) or c[PROBE] or c[UNCLEAR] or c[SLACK_US] or unit[OWES]:
             return STRANGE
-        if latency < -_EARLY_US - (c[WIRE_US] >> 5):
+        if latency < -_EARLY_US - (c[WIRE_US] >> 5):  # it can be no answer to this request
             return STRANGE
+        # Where the loop was held it was seen late, and ended when it usually does.
+        end_ms = ms()
+        last = now
+        behind = since - c[SEEN_US]
+        if c[WATCHED] and behind <= _HELD_US:
+            behind = 0
+        else:
+            usual = unit[SUM_US] // unit[TIMES] if unit[TIMES] else unit[LEAST_US]
+            behind = max(0, min(behind, latency - usual))
+            if behind > _EARLY_US:
+                if ((end_ms - c[TICK_MS]) & _MASK) > _TICK_LIMIT_MS:
+                    return STRANGE
+                last = (now - behind) & _MASK
+                end_ms = (c[TICK_MS] + (((last - c[TICK_US] + _HALF) & _MASK) - _HALF) // 1000) & _MASK
         # Account for it.
         i = c[READ]
-        if c[OVERDUE] and reads[c[OVERDUE] - 1].unit.index == reads[i].unit.index:
-            c[OVERDUE] = 0
-        c[END_US] = now
-        c[END_MS] = ms()
-        c[TOOK_US] = since
-        c[LATENCY_US] = max(0, latency)
+        c[END_US] = last
+        c[END_MS] = end_ms
+        c[TOOK_US] = (last - c[SENT_US]) & _MASK
+        c[LATENCY_US] = max(0, latency - behind)
         c[LOST_US] = c[GAP_US] - c[SILENCE_US] if c[BACK_TO_BACK] else 0
         c[WHAT] = c[FIRST_GROUP] + i
         settle(c, unit, rows, _REPLIES)
@@ -277,31 +290,25 @@ def turn(c, parts, far):
         unit[SINCE_MS] = c[END_MS]
         c[ROW] = 0
         c[ANSWERS] = (c[ANSWERS] + 1) & _MASK
-        c[SKIPPED] = (c[SKIPPED] + onward(ready, deadline, i, c[PERIOD_MS], c[END_MS])) & _MASK
         tries[i] = 0
         move(data, 0, buf, 3, n - 3)
         c[PENDING] = i + 1
-        c[PENDING_QUALITY] = 0
         c[PENDING_BYTES] = n - 5
-        c[BEHIND_US] = 0
-        c[HEARD] = n
+        c[BEHIND_US] = behind
         c[COUNT] = 0
         c[BACK_TO_BACK] = 1
         c[STATE] = REST
-        ended = True
     if c[STATE] == REST:
-        if far != GO_ON:
-            return ENDED if ended else CHOOSE
-        if c[QUARANTINED]:
-            return CHOOSE
-        k = pick(ready, deadline, rank, len(ready), ms())
-        if k < 0:
+        k = pick(c, ready, deadline, rank, i, c[PERIOD_MS], ms())
+        if c[FAR] != GO_ON:
+            return CHOOSE if i < 0 else ENDED
+        if k < 0 or c[QUARANTINED]:
             return CHOOSE
         c[READ] = k
         c[PROBE] = 0
         c[NOISE_US] = now
         c[STATE] = GAP
-    if not far:
+    if not c[FAR]:
         return _RELAXED_US
     # The gap and the request.
     last = c[LAST_US]
@@ -327,15 +334,14 @@ def turn(c, parts, far):
     c[WIRE_US] = read.wire_us
     k = min(c[WIRE_US] + unit[LEAST_US], read.first_us)
     c[LOOK_US] = k
-    c[VAGUE] = 1
-    c[COUNT] = c[BEHIND_US] = c[WATCHED] = c[SLACK_US] = c[DUE_US] = c[SEEN_US] = 0
+    c[COUNT] = c[BEHIND_US] = c[WATCHED] = c[SEEN_US] = 0
     c[STATE] = REPLY
     # Meanwhile the result of the poll before.
     if c[PENDING]:
         read = reads[c[PENDING] - 1]
         c[PENDING] = 0
         c[HANDING] = 1
-        on_result(read, c[PENDING_QUALITY], c[END_MS], data, c[PENDING_BYTES])
+        on_result(read, c[WHAT] >> 8, c[END_MS], data, c[PENDING_BYTES])
         c[HANDING] = 0
         k -= (us() - now) & _MASK
     return k if k > 0 else 1

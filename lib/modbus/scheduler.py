@@ -24,9 +24,9 @@ never can be clear: then the unit is called silent.
 
 from array import array
 
-from modbus.cells import ANSWERS, FAILS, QUARANTINED, ROW, SINCE_MS, SKIPPED, UNCLEAR
+from modbus.cells import ANSWERS, FAILS, QUARANTINED, READS, ROW, SINCE_MS, SKIPPED, UNCLEAR
 from modbus.codes import BUS_BACK, EVENT_BUS_FAULT, UNIT_BACK, UNIT_SILENT, const
-from modbus.crc import onward, pick
+from modbus.crc import pick
 
 FAIL_LIMIT = const(2)
 SUSPECT_LIMIT = const(3)
@@ -124,6 +124,7 @@ class Scheduler:
         self.ready.append(due_ms if read.active else -1)
         self.deadline.append(self._add(due_ms, read.period_ms))
         self.rank.append(read.priority)
+        self.cells[READS] = len(self.ready)
 
     def health_of(self, read):
         """Health of a read's unit."""
@@ -132,7 +133,7 @@ class Scheduler:
     def choose(self):
         """Index of the read to send now, or -1 - ms until there may be one (at most 1000)."""
         now = self._ms()
-        choice = pick(self.ready, self.deadline, self.rank, len(self.ready), now)
+        choice = pick(self.cells, self.ready, self.deadline, self.rank, -1, 0, now)
         return self._or_probe(choice, now) if self.cells[QUARANTINED] else choice
 
     def _or_probe(self, choice, now):
@@ -311,8 +312,7 @@ class Scheduler:
 
     def _advance(self, i, now):
         """Set read i to its next grid point that is not past."""
-        c = self.cells
-        c[SKIPPED] = (c[SKIPPED] + onward(self.ready, self.deadline, i, self.plan.reads[i].period_ms, now)) & _MASK
+        pick(self.cells, self.ready, self.deadline, self.rank, i, self.plan.reads[i].period_ms, now)
 
     def adopt(self, old):
         """The plan has replaced read `old` by two: poll them at once, `old` no more."""
@@ -324,4 +324,5 @@ class Scheduler:
             self.deadline.append(self.deadline[old])
             self.rank.append(self.plan.reads[i].priority)
             health.indexes.append(i)
+        self.cells[READS] = len(self.ready)
         health.indexes.remove(old)

@@ -23,6 +23,7 @@ _MEMORY, _TRIES = 7, 5  # the console's code for it
 _PROMPT = re.compile(r"(?:^|[\r\n])> $")
 _PYTHON = re.compile(r"(?:^|[\r\n])>>> $")
 _END = re.compile(r"(?:^|\n)(?:OK|ERR (\d+) ([^\r\n]*))\r*\n> ")
+_MORE = re.compile(r"-- \d+ of \d+ lines: type more$")
 _QUESTION = re.compile(r"(?:password|again): $")
 _ABOUT = re.compile(r"Fieldgate (\S+), box (\S+), boot (\d+)")
 _CLEAN = b"\x02\x15\r"  # leave the raw REPL, drop what somebody has begun to type, a fresh prompt
@@ -30,7 +31,7 @@ _STOP = b"\x03" + _CLEAN
 
 
 class Answer(NamedTuple):
-    """Of one line: what was said, and the code and text of its ERR; code 0 for OK."""
+    """Of one line: what was said, on all its screens, and the code and text of its ERR; code 0 for OK."""
 
     lines: list[str]
     code: int
@@ -143,7 +144,11 @@ class Console:
             time.sleep(1)
             self.memory_retries += 1
             answer = self._ask(line, replies, seconds)
-        return answer
+        lines, code, text = answer
+        while answer.lines and _MORE.search(answer.lines[-1]):
+            answer = self._ask("more", (), seconds)
+            lines = lines[:-1] + answer.lines
+        return Answer(lines, code, text)
 
     def _ask(self, line: str, replies: Iterable[str], seconds: float) -> Answer:
         self._heard = ""

@@ -23,7 +23,12 @@ while it goes on polling. This page is made from the table behind `help` by `fie
   back; Ctrl-C stops what runs, never the gateway.
 - A new box: type `setup`. It finds the bus's setting, offers profiles for the units that answer and shows what they
   read, tries network and broker, and commits. It only reads. A half that lies there as a file is not asked for.
-- Every answer ends in `OK`, or in `ERR`, a code and what to do.
+- Every answer ends in `OK`, or in `ERR`, a code and what to do. It takes less than 400 bytes, so that it can be read at
+  9600 baud, and lines of at most 78 columns. What is longer comes in screens: behind `-- 6 of 28 lines: type more`
+  type `more`, which answers anew from there on; or type anything else. Not cut: `dump`, which is to be saved, `--json`,
+  what a program asks for, and what comes bit by bit (`watch`, `scan`, `setup`, `bus frames`).
+- What stops polling for longer than a unit stands (its `comm_loss_ms`) names the unit and is done after `yes` only; who
+  knows that says so at once: `reboot yes`, `commit 5 yes`.
 - A change goes to a *candidate*: `set`, look with `diff`, then `commit`. The gateway starts again with the candidate on
   trial. Type `confirm` within ten minutes; if nobody does, if the power goes, or if the box cannot even start with it,
   the configuration before comes back by itself. So a wrong baud rate or a moved broker costs minutes, not a visit.
@@ -41,7 +46,6 @@ line1.baud: 19200 -> 9600
 OK
 > commit
 line1: 4 units in 7 reads use 22.5 % of the bus
-about 950400 records a day
 revision 1 is on trial from the next start: type confirm within 10 minutes
 the gateway starts again now
 OK

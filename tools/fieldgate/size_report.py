@@ -21,8 +21,8 @@ ROOTS = ("gateway.app", "gateway.start", "gateway.layouts", "modbus.bus", "uplin
 FEATURE_STARTERS = {  # loaded where something is configured
     "gateway.edge_start", "gateway.edge_rules", "gateway.edge_points", "gateway.edge_groups", "gateway.edge_files",
     "gateway.silence", "edge.limits", "edge.expression",
-    "gateway.machine_rules", "gateway.machine_start", "production.layout", "production.texts", "production.restore",
-    "flashlog.tail",
+    "gateway.machine_rules", "gateway.forms", "gateway.machine_start",
+    "production.layout", "production.texts", "production.restore", "flashlog.tail",
 }  # fmt: skip
 PORT_ROOTS = ("clock", "flash", "led", "net", "uart_rs485", "watchdog", "console")
 MEASURED = device_build.BUILD / "emulated" / "heap.json"
