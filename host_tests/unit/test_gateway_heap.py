@@ -47,6 +47,8 @@ def test_a_rate_that_doubles_does_not_fill_it():
     assert live(120, lambda ms: 2000 if ms % 9000 > 1500 else 24000)[2] > 0
     # Little at first, then as much as was seen on the board: it was full after 3.1 s.
     assert live(60, lambda ms: 1000 if ms < 1100 else 36000, most=76000)[2] > 0
+    for quiet_ms in range(20000, 31000, 1000):
+        assert live(60, lambda ms: 1000 if ms < quiet_ms else 36000, most=76000)[2] > 0
 
 
 def test_a_burst_is_looked_after_at_once():
