@@ -12,6 +12,7 @@ LEAST_MS = 125  # between two looks
 MOST_MS = 5000
 DOUBT_MS = 500
 COLLECT_MS = 10000  # collect this often anyway, so that the heap's low is known
+LEAST_USED = 25000  # bytes per second that may become garbage at any time, however little did lately
 BURST = 100000  # bytes per second that a greeting makes garbage
 
 NOTHING, LOOK, COLLECT = range(3)
@@ -50,7 +51,7 @@ class HeapPlan:
             self.low_bytes = min(self.low_bytes, free)
             self._wait(now, self._left_ms(free) * 5 >> 3)
             return
-        self._used = max(1, (self._most - free) * 1000 // max(1, since_ms))
+        self._used = max((self._most - free) * 1000 // max(1, since_ms), self._used * 3 >> 2, LEAST_USED)
         left_ms = self._left_ms(free)
         if left_ms < LEAST_MS or since_ms >= COLLECT_MS:
             self._next, self._at = COLLECT, now

@@ -1,7 +1,7 @@
 """The heap is collected before it is full, with few looks, however fast it fills; a task finds its moment."""
 
 from clock import Clock, VirtualLoop
-from gateway.heap import BURST, COLLECT, LEFT_BYTES, LOOK, MOST_MS, NOTHING, HeapPlan
+from gateway.heap import BURST, COLLECT, LEFT_BYTES, LOOK, NOTHING, HeapPlan
 from gateway.keeper import FEW_TURNS, MOST_TURNS, Keeper, Moment
 
 FREE = 90000
@@ -39,12 +39,16 @@ def test_the_heap_never_runs_full_and_is_not_collected_too_often():
         print("REPORT: heap of %d B filled with %d B/s for 60 s: %d looks, %d collections, least free %d B" % (
             FREE, rate, looks, collections, least))  # fmt: skip
         assert needed <= collections <= 2 + 60 * rate * 14 // 10 // (FREE - LEFT_BYTES) + 6
-        assert looks <= 2 * collections + 60000 // MOST_MS + 8
+        assert looks <= 2 * collections + 60000 // 1500 + 8
 
 
 def test_a_rate_that_doubles_does_not_fill_it():
     assert live(120, lambda ms: 15000 if ms // 3000 % 2 else 30000)[2] > 0
     assert live(120, lambda ms: 2000 if ms % 9000 > 1500 else 24000)[2] > 0
+    # Little at first, then as much as was seen on the board: it was full after 3.1 s.
+    assert live(60, lambda ms: 1000 if ms < 1100 else 36000, most=76000)[2] > 0
+    for quiet_ms in range(20000, 31000, 1000):
+        assert live(60, lambda ms: 1000 if ms < quiet_ms else 36000, most=76000)[2] > 0
 
 
 def test_a_burst_is_looked_after_at_once():

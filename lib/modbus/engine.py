@@ -214,7 +214,8 @@ class Engine:
                 left = min(quiet, (c[MISSING] - 1) * self._char_us)  # the next byte may be nearly here
                 c[LOOK_US] = since + left
                 c[DUE_US] = since + c[MISSING] * self._char_us
-                return max(1, left)
+                # What is due so soon is waited for at once: others would hold the loop for longer than that.
+                return left if left > c[SPIN_US] or not self._exact else 0
             if not c[VAGUE] or c[COUNT] >= read.need:
                 return self._give_up(now)
         if left <= 0:

@@ -185,7 +185,7 @@ def settle(c: ptr32, unit: ptr32, rows: ptr32, kind: int):  # noqa: F821
         n = unit[_TIMES]
         latency: int = c[_LATENCY_US]
         if not c[_WATCHED]:
-            least = (least * 3) >> 2
+            least -= least >> 4
         else:
             if latency < least or n == 0:
                 least = latency

@@ -159,7 +159,7 @@ def settle(c, unit, rows, kind):
         n = unit[TIMES]
         latency = c[LATENCY_US]
         if not c[WATCHED]:
-            least = (least * 3) >> 2
+            least -= least >> 4
         else:
             if latency < least or n == 0:
                 least = latency
