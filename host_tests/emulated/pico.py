@@ -33,6 +33,7 @@ BLOCK_BYTES = 4096
 STORAGE_BYTES = {"RPI_PICO": 1408 * 1024, "RPI_PICO_W": 848 * 1024}
 EMULATOR_NAME = {"RPI_PICO": "pico", "RPI_PICO_W": "pico_w"}
 USB_RESPONSE_NS = 20_000
+DRAIN_S = 2.0
 WALL_LIMIT_S = 14400.0  # a test's own TIMEOUT_S comes first
 # Instructions between two updates of the clock; the emulator reads it while it runs.
 os.environ.setdefault("RP2040PY_CLOCK_TICK_BATCH", "16")
@@ -136,8 +137,12 @@ class Pico:
         self._loop.close()
 
     async def _drain(self) -> None:
-        """Let the emulator's own task end, so that nothing of it outlives the test."""
+        """Let the emulator's own tasks end, so that nothing of them outlives the test. Those of its network wait for
+        peers of this host, which may never end by themselves."""
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        waiting = (await asyncio.wait(others, timeout=DRAIN_S))[1] if others else set()
+        for task in waiting:
+            task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
 
     @property

@@ -21,7 +21,7 @@ from bus_model import Line, Unit
 from figures_table import Table
 from flash_model import ERASE_STATES, PROGRAM_STATES
 from pico import FLASH_BYTES, Pico
-from test_wifi import Mosquitto, mosquitto  # noqa: F401  (a fixture)
+from test_wifi import KEEP_ALIVE_S, Mosquitto, mosquitto  # noqa: F401  (a fixture)
 
 from fieldgate import board_data, image_files, image_firmware, image_uf2
 from fieldgate.broker import HOST
@@ -92,7 +92,7 @@ def test_resets_and_power_cuts_lose_nothing_that_was_logged(
     broker = {"host": wifi_model.HOST, "port": mosquitto.ports["plain"]}
     it = {
         **image_on_pico.IT,
-        "mqtt": {"brokers": [broker]},
+        "mqtt": {"brokers": [broker], "keep_alive_s": KEEP_ALIVE_S},
         "network": {"wifi": [{"ssid": "plant", "key": "radio-key"}]},
     }
     path = image_on_pico.build(BOARD, uf2, tmp_path, monkeypatch, it)
