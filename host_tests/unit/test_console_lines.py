@@ -1,10 +1,7 @@
 """What the verb bus concludes from counters and frames: one cause, one hint, none when all is well."""
 
-from array import array
-
 from clock import Clock
 from console import lines
-from modbus.cells import UNIT_CELLS
 from modbus.evidence import (
     CRC_ERRORS,
     EXCEPTIONS,
@@ -30,7 +27,7 @@ class FakeBus:
     """Two units; `counts` of each by counter."""
 
     def __init__(self, counts, silent=(), stray_bytes=0):
-        units = [Thing(name=name, unit_id=i, cells=array("i", bytes(4 * UNIT_CELLS))) for name, i in UNITS]
+        units = [Thing(name=name, unit_id=i) for name, i in UNITS]
         self.line = Line("line1", 19200, "8E1")
         self.evidence = Evidence(self.line.t35_us, units)
         for tally, each in zip(self.evidence.tallies, counts):

@@ -4,9 +4,7 @@ Found on emulated RP2040 firmware with the whole application: one hold of the lo
 on every cycle was 40 ms longer, because each late look measured a latency of 40 ms again.
 """
 
-from array import array
-
-from modbus.cells import LEAST_US, UNIT_CELLS
+from modbus.cells import LEAST_US
 from modbus.codes import GOOD
 from modbus.evidence import Evidence
 
@@ -15,9 +13,6 @@ TRUE_US = 2000
 
 class Unit:
     index = 0
-
-    def __init__(self):
-        self.cells = array("i", bytes(4 * UNIT_CELLS))
 
 
 class Read:

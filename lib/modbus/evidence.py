@@ -22,6 +22,7 @@ from modbus.cells import (
     T35_US,
     TIMES,
     TOOK_US,
+    UNIT_CELLS,
     WATCHED,
     WHAT,
 )
@@ -45,7 +46,7 @@ class Tally:
     """Counters and latency of one unit; `counts`, which are its cells, is indexed by REQUESTS and so on."""
 
     def __init__(self, unit):
-        self.counts = unit.cells
+        self.counts = unit.cells = array("i", bytes(4 * UNIT_CELLS))  # see modbus.cells
 
     @property
     def max_us(self):

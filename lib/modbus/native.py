@@ -110,12 +110,7 @@ def move(to: ptr8, at: int, source: ptr8, start: int, n: int):  # noqa: F821
 
 @micropython.viper
 def pick(c: ptr32, ready: ptr32, deadline: ptr32, rank: ptr8, done: int, period: int, now: int) -> int:  # noqa: F821
-    """Index of the read that is ready at `now`: of the highest rank, among these of the earliest deadline.
-
-    Before that read `done`, if it is not -1, is set to its next grid point that is not past; polls that are left
-    out are counted. Times are ticks_ms (30 bits); -1 in `ready` takes a read out (a load may or may not
-    extend its sign). When none is ready: -1 - ms until the first one is, at most 1000.
-    """
+    """What is next, behind the move of read `done` to its next grid point; all of it in modbus.plain."""
     mask: int = 0x3FFFFFFF
     half: int = 0x20000000
     i: int = 0
@@ -160,10 +155,7 @@ def pick(c: ptr32, ready: ptr32, deadline: ptr32, rank: ptr8, done: int, period:
 
 @micropython.viper
 def settle(c: ptr32, unit: ptr32, rows: ptr32, kind: int):  # noqa: F821
-    """Account for the transaction that c tells of (END_MS to WHAT, WATCHED): see modbus.evidence.
-
-    kind: which counter of the unit besides the requests.
-    """
+    """Account for the transaction that c tells of; all of it in modbus.plain."""
     mask: int = 0x3FFFFFFF
     unit[0] = (unit[0] + 1) & mask
     unit[kind] = (unit[kind] + 1) & mask
@@ -238,12 +230,7 @@ def gate_of(send, available, us):
 
 @micropython.viper
 def turn(parts) -> int:
-    """The good way of a poll, as far as it goes without waiting for more than 4 ms: see modbus.engine.
-
-    parts: what `Bus` has gathered for it; the first are the line's cells. Returns us
-    until there is something to do, or a code, below 0: then the readable path takes over where
-    this has stopped. Exceptions of port, gate and on_result are passed on.
-    """
+    """The good way of a poll, as far as it goes without waiting for more than 4 ms: see modbus.plain and DESIGN.md."""
     c = ptr32(parts[0])  # noqa: F821  (the first three names lie in registers)
     k: int = 0
     (
