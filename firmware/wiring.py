@@ -79,8 +79,14 @@ def counting():
     return folder, trial_s, console
 
 
-def load_lasting(ports):
-    """Load what a box keeps in memory, but for what few have. ports: modules of the board."""
+def secured(it):
+    """True if a broker of the IT half has TLS."""
+    return any([broker["tls"] for broker in it["mqtt"]["brokers"]])
+
+
+def load_lasting(ports, it):
+    """Load what a box keeps in memory, but for what few have: a generator that yields None where `settler`'s result is
+    to be called, so that the next modules lie where the code of those before was. ports: modules of the board."""
     for name in ports:
         part(name)
     link = {"wifi": "ports.wifi", "wiznet5k": "ports.wired"}.get(board.NET["kind"])
@@ -88,16 +94,23 @@ def load_lasting(ports):
         __import__(link)
     import modbus.bus  # noqa: F401
     import uplink.codec  # noqa: F401
-    import uplink.envelope  # noqa: F401
+
+    if it["publish"]["payload"] == "columns":
+        import uplink.envelope  # noqa: F401
+    yield None
     from gateway import start  # noqa: F401  (and with it all the rest)
 
     if board.LED["pin"] is not None:
         import gateway.lamp  # noqa: F401
+    if secured(it):
+        import gateway.secure  # noqa: F401
+        import uplink.tls_link  # noqa: F401
     unload.starters(True)
+    yield None
 
 
 def load(folder):
-    """(gateway.planning.Planned of the OT half, the IT half); the code that made them is gone then. Raises
+    """(gateway.planned.Planned of the OT half, the IT half); the code that made them is gone then. Raises
     ConfigError."""
     from gateway import config, planning
 
@@ -107,9 +120,6 @@ def load(folder):
     planned = planning.read(folder, len(board.RS485), it, errors)
     if errors or mistakes:
         raise ConfigError(errors + mistakes)
-    if it["publish"]["payload"] != "columns":
-        unload.unload("uplink.envelope")
-        unload.unload("uplink.columns")
     unload.starters(True)
     return planned, it
 
@@ -146,9 +156,12 @@ def start(make_parts=Parts, ports=PORTS):
             yield None
             yield blank, 0
             return
-        load_lasting(ports)
-        yield None  # before the configuration: its memory is in one piece then, and there is more of it
-        planned, it = load(folder)
+        planned, it = load(folder)  # first: the code that lasts fills the holes which this leaves
+        yield from load_lasting(ports, it)
+        if secured(it):
+            from uplink import tls_link
+
+            tls_link.room.keep()
         parts = make_parts(planned.ot, it)
         unload.unload("ports.%s.storage" % board.PORT)
         known = set(sys.modules)

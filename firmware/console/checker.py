@@ -74,9 +74,6 @@ def check(ports, errors, costs, sectors=0, plans=None):
         yield from _room()
         yield gc.collect
         costs.append(expense.memory(it, cost.listens))
-        line = expense.warning(it, cost.listens)
-        if line:
-            costs.append(line)
         if plans is not None:
             line = expense.too_much(it, cost.listens, cost.heap, plans)
             if line:

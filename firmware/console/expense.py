@@ -10,7 +10,6 @@ _TELEMETRY_BYTES = 3328
 _SPARKPLUG_VALUE_BYTES = 18  # measured: 144 for 8 values
 _LATEST_VALUE_BYTES = 24
 _TLS_HEAP = 27000  # while connected, measured
-_TLS_BOARD_BYTES = 225280  # with 205184 in all the pieces that TLS wants were not to be had (Pico W)
 _CHECK_BYTES = 16384  # of what is loaded now for the check itself
 # On a board, measured (host_tests/emulated/README.md).
 _SPARE_BYTES = 16384
@@ -63,17 +62,6 @@ def memory(it, listens):
     for name in _wanted(it, listens):
         parts.append("%s %d KB" % (name, (_feature(name, {}, True) + 1023) // 1024))
     return "memory: %s; %d KB are free now" % (", ".join(parts), _free() // 1024)
-
-
-def warning(it, listens):
-    """The line about TLS on a board where it was not seen to fit, None elsewhere."""
-    has = _all()
-    if "TLS" not in _wanted(it, listens) or has >= _TLS_BOARD_BYTES:
-        return None
-    return (
-        "!  memory: TLS did not fit beside 32 points on a board with %d KB in all; without it, or a board with more: %s"
-        % (has // 1024, _named(_TLS_BOARD_BYTES))
-    )
 
 
 def too_much(it, listens, counts, plans):

@@ -147,14 +147,12 @@ def _frames(bus, words):
     count = int(words[0]) if words else _FRAMES
     kept = []
     engine = bus.engine
-    note = bus.evidence.note
 
-    def record(read, quality, took_us, *rest):
+    def record(read, quality, took_us):
         if len(kept) < count and (quality or not only_bad):
             kept.append((read, quality, took_us, bytes(engine.buf[: engine.heard])))
-        note(read, quality, took_us, *rest)
 
-    bus.evidence.note = record  # as long as somebody looks
+    bus.follow(record)  # as long as somebody looks
     try:
         for _ in range(_FRAME_WAITS):
             while kept:
@@ -164,7 +162,7 @@ def _frames(bus, words):
                 return
             yield None
     finally:
-        del bus.evidence.note
+        bus.follow(None)
     yield "no more within a minute"
 
 

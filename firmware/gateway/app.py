@@ -10,11 +10,11 @@ import random
 
 from gateway import schema as schemas
 from gateway import telemetry, unload, words
-from modbus.codes import COMM_LOSS_RISK, PAUSE_BOUNDS_MS, PAUSE_HOLD, READ_SPLIT
+from gateway.keeper import Moment
+from modbus.codes import COMM_LOSS_RISK, PAUSE_BOUNDS_MS, PAUSE_FLASH, PAUSE_HOLD, READ_SPLIT
 
 SLICE_US = 2500  # most slices of the uplink are shorter
-ROOM_MS = 20
-TURN_US = 50  # it waits for a window by turns of other tasks, one for each so many us of what it needs
+LONG_US = 5000  # a step that is longer counts as a pause as far as the lines had no time for it
 
 
 _SEARCH_BYTES = 36000  # a search takes 20 KB of a board's heap, 26 KB of the virtual one's
@@ -29,7 +29,7 @@ class Restart(Exception):
 class Gateway:
     """The running box.
 
-    parts: what wiring made of the board (clock, flash, net, watchdog, led, ports); planned: gateway.planning.Planned.
+    parts: what wiring made of the board (clock, flash, net, watchdog, led, ports); planned: gateway.planned.Planned.
     """
 
     def __init__(self, parts, planned, it):
@@ -58,8 +58,6 @@ class Gateway:
                 self.log.depth(),
             )
         )
-        if self.tls:
-            self.tls.keep_room()  # the heap is as whole as it ever will be
         self.recorder.mark_time()
         self.recorder.event(words.BOOT, self.boot)
         sleep_ms = asyncio.sleep_ms
@@ -114,35 +112,35 @@ class Gateway:
         raise Restart(self._ending)
 
     async def _uplink(self, sleep_ms):
-        free_us, session, publisher = self.keeper.free_us, self.session, self.publisher
+        keeper, session, publisher = self.keeper, self.session, self.publisher
+        moment = Moment(keeper.free_us)
         busy = served = False
-        turns = 0
         while True:
-            # As `room`, but a call of it would be garbage, and a sleep would leave half of a short wait unused.
             need_us = publisher.need_us if served else SLICE_US
-            if turns < need_us // TURN_US and free_us() < need_us:
-                turns += 1
+            if need_us > LONG_US:
+                served = False
+                busy = await keeper.do(PAUSE_FLASH, publisher.step, need_us, sleep_ms) or busy
+            elif not moment.come(need_us):
                 await sleep_ms(0)
                 continue
-            turns = 0
-            served = not served
-            if served:
+            elif served:
+                served = False
+                busy = publisher.step() or busy
+            else:
+                served = True
                 busy = session.service()
                 if self._greeting:
                     self._greeting = False
-                    await self.keeper.tidy(sleep_ms)  # what the groups mean is said in long pieces
+                    await keeper.tidy(sleep_ms)  # what the groups mean is said in long pieces
+                    keeper.burst()
                     self._greet()
-                await sleep_ms(0)
-            else:
-                busy = publisher.step() or busy
-                await sleep_ms(0 if busy else 10)
+            await sleep_ms(0 if served or busy else 10)
 
     async def room(self, sleep_ms):
-        """Wait for the moment to begin a slice: no line needs the loop before it ends. After ROOM_MS it is anyway."""
-        for _ in range(ROOM_MS):
-            if self.keeper.free_us() >= SLICE_US:
-                return
-            await sleep_ms(1)
+        """Wait for the moment to begin a slice: no line needs the loop before it ends. Not for long."""
+        moment = Moment(self.keeper.free_us)
+        while not moment.come(SLICE_US):
+            await sleep_ms(0)
 
     async def _keep_time(self, sleep_ms):
         while True:

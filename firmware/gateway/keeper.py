@@ -7,21 +7,41 @@ feeds the watchdog. The watchdog is fed here and only here, and only while the b
 import gc
 
 from gateway import unload
+from gateway.heap import COLLECT, LOOK, HeapPlan
 from modbus.codes import PAUSE_ERASE, PAUSE_FLASH, PAUSE_GC, PAUSE_MODULE
 
 TICK_MS = 20
 ERASE_MS = 60  # a sector erase takes 45 ms typically (W25Q16JV datasheet, 9.6)
 ERASE_SOON = 2  # from the log: it does not wait for an idle bus any more
 ACK_MS = 1000
-GC_FREE_BYTES = 16384  # collect when less than this is left (a collection takes 44 ms on a Pico W) ...
-LOOK_MS = 500  # at first and when in doubt; looking takes 7 ms on an RP2040
-LOOK_US = 8000
-ROOM_TURNS = 100  # of other tasks: so long it waits for a good moment
-GC_MS = 10000  # ... and this often anyway, so that the heap's low is known
+LOOK_US = 8000  # a look at the heap takes 7 ms on an RP2040
+MOST_TURNS = 100  # of other tasks: so long a moment is waited for
+FEW_TURNS = 16  # after them one that is nearly the best seen will do
 SOON_US = 2000  # before a reply is due; then a pause is waited for without sleep, for so many turns
 SOON_TURNS = 20
-BURST = 200000  # bytes per second that a greeting with its terms makes garbage
 FRESH_MS = 500  # so long a collected heap is good for long pieces
+
+
+class Moment:
+    """Finds, turn by turn of the loop, when a task may hold it: one for each wait of a task.
+
+    Best while the lines idle, else right after a request: its reply arrives meanwhile, by interrupts. A sleep instead
+    of turns would leave much of a short moment unused."""
+
+    def __init__(self, free_us):
+        self._free_us = free_us
+        self._turns = self._most = 0
+
+    def come(self, need_us):
+        """True when the lines notice least that somebody holds the loop for need_us. Allocates nothing."""
+        free, most = self._free_us(), self._most
+        turns = self._turns = self._turns + 1
+        if free >= need_us or turns > MOST_TURNS or (turns > FEW_TURNS and free > most - (most >> 2)):
+            self._turns = self._most = 0
+            return True
+        if free > most:
+            self._most = free
+        return False
 
 
 class Keeper:
@@ -36,15 +56,13 @@ class Keeper:
         self._publisher = publisher
         self._watchdog = watchdog
         self._wrote = clock.ticks_ms()
-        self._gc_at = self._looked = self._look_at = clock.ticks_ms()  # the start ends with a collection
-        self._collected = True  # since the last look
-        self._free_bytes = 0  # at the last look
-        self._used = BURST  # bytes per second that become garbage
+        self._heap = HeapPlan(clock)
         self._gc_us = 30000  # the last collection took so long
+        self._took_us = 0  # the last work of `do`
+        self.heap_free_bytes = 0  # at the last look
         self.schema_to_store = None  # called in a pause when the plan has changed
         self.chore = None  # the same for another file
         self.writing = False  # the log is at work on flash; stays True when that raised (gateway.rescue asks)
-        self.heap_low_bytes = 0x3FFFFFFF  # the least that was free after a collection
         self.hold_max_ms = 0  # longest time that something else kept the loop, pauses included
 
     async def run(self, sleep_ms):
@@ -79,37 +97,44 @@ class Keeper:
                 self._log.idle()
                 self.writing = False
                 self.resume(PAUSE_ERASE)
-            if clock.ticks_diff(clock.ticks_ms(), self._look_at) >= 0:
-                await self._room(LOOK_US, sleep_ms)
-                if self._garbage():
-                    await self._collect(sleep_ms)
+            due = self._heap.due(clock.ticks_ms())
+            if due == LOOK:
+                await self._look(sleep_ms)
+                due = self._heap.due(clock.ticks_ms())
+            if due == COLLECT:
+                await self._collect(sleep_ms)
 
-    async def _room(self, need_us, sleep_ms):
-        """Wait, not for long, for the moment at which the lines notice least that the loop is held for need_us.
+    async def do(self, cause, work, need_us, sleep_ms):
+        """Hold the loop for `work()`, which takes about need_us and so longer than a slice; returns what it returns.
 
-        Best while they idle, else right after a request: its reply arrives meanwhile, by interrupts.
-        """
-        most = 0
-        for turn in range(ROOM_TURNS):
-            free = self.free_us()
-            if free > need_us or (turn > ROOM_TURNS // 6 and free > most - (most >> 2)):
-                return
-            most = max(most, free)
-            await sleep_ms(0)  # a sleep would leave much of a short moment unused
+        The lines notice as little of it as can be; only what was longer than they had time counts as a pause."""
+        moment = Moment(self.free_us)
+        while not moment.come(need_us):
+            await sleep_ms(0)
+        clock, buses = self._clock, self._buses
+        for bus in buses:
+            bus.expect(cause)
+        free = [bus.free_us() for bus in buses]
+        start = clock.ticks_us()
+        result = work()
+        self._took_us = clock.ticks_diff(clock.ticks_us(), start)
+        for bus, us in zip(buses, free):
+            bus.held(cause, self._took_us, us)
+        return result
 
     async def _collect(self, sleep_ms):
-        await self._room(self._gc_us, sleep_ms)
-        clock = self._clock
-        for bus in self._buses:
-            bus.expect(PAUSE_GC)
-        free = [bus.free_us() for bus in self._buses]
-        start = clock.ticks_us()
-        gc.collect()
-        self._gc_us = took = clock.ticks_diff(clock.ticks_us(), start)
-        self._gc_at = self._look_at = clock.ticks_ms()
-        self._collected = True
-        for bus, us in zip(self._buses, free):
-            bus.held(PAUSE_GC, took, us)
+        await self.do(PAUSE_GC, gc.collect, self._gc_us, sleep_ms)
+        self._gc_us = self._took_us
+        self._heap.collected(self._clock.ticks_ms())
+
+    async def _look(self, sleep_ms):
+        free = self.heap_free_bytes = await self.do(PAUSE_GC, gc.mem_free, LOOK_US, sleep_ms)
+        self._heap.looked(self._clock.ticks_ms(), free)
+
+    @property
+    def heap_low_bytes(self):
+        """The least that was free after a collection."""
+        return self._heap.low_bytes
 
     async def write_all(self, sleep_ms):
         """Everything that is still in RAM goes to flash: the run is about to end."""
@@ -134,30 +159,14 @@ class Keeper:
             return False
         return self._clock.ticks_diff(self._clock.ticks_ms(), self._wrote) >= ACK_MS
 
-    def _garbage(self):
-        """Look at the heap, which takes 7 ms, and plan the next look; True when it is time to collect."""
-        clock = self._clock
-        now = clock.ticks_ms()
-        free = gc.mem_free()
-        if self._collected:
-            self._collected = False
-            self.heap_low_bytes = min(self.heap_low_bytes, free)
-        else:
-            self._used = (self._free_bytes - free) * 1000 // max(1, clock.ticks_diff(now, self._looked))
-        self._free_bytes = free
-        self._looked = now
-        wait_ms = LOOK_MS
-        if self._used > 0:  # look again when three quarters of what may be used are
-            wait_ms = min(max(LOOK_MS // 4, (free - GC_FREE_BYTES) * 750 // self._used), 4000)
-        self._look_at = clock.ticks_add(now, wait_ms)
-        soon = self._used * (LOOK_MS // 4) // 1000  # garbage until the next look at the earliest
-        return free < GC_FREE_BYTES + max(0, soon) or clock.ticks_diff(now, self._gc_at) > GC_MS
-
     async def tidy(self, sleep_ms):
         """Before long pieces are asked for: collect the heap, unless that has just been done."""
-        self._used = BURST
-        if self._clock.ticks_diff(self._clock.ticks_ms(), self._gc_at) > FRESH_MS:
+        if self._clock.ticks_diff(self._clock.ticks_ms(), self._heap.collected_at) > FRESH_MS:
             await self._collect(sleep_ms)
+
+    def burst(self):
+        """Much garbage is about to be made."""
+        self._heap.burst(self._clock.ticks_ms())
 
     def free_us(self):
         """us from now for which no line notices that somebody holds the loop. Allocates nothing."""
@@ -199,6 +208,7 @@ class Keeper:
         finally:
             unload.forget_index()
             self.resume(PAUSE_MODULE)
+            self._heap.doubt(self._clock.ticks_ms())
 
     def resume(self, cause):
         """End of the pause."""

@@ -7,6 +7,7 @@ from gateway import config, splits, unload, virtual
 from gateway import schema_store as store
 from gateway.errors import ConfigError
 from gateway.ot import Ot
+from gateway.planned import Planned
 from gateway.publisher import MAX_META_BYTES
 from gateway.recorder import columns_of
 from modbus import pdu, planner
@@ -16,22 +17,6 @@ from modbus.planner import PlanError
 from uplink.points import KINDS
 
 MAX_READS_PER_BUS = 100  # leaves numbers for reads that are split later
-
-
-class Planned:
-    """What the start needs of an OT half.
-
-    ot: its head (gateway.ot) with its hash. plans: a modbus.plan.Plan per bus, without points. computed: reads of the
-    virtual groups, with points. schema: id of what all groups mean. columns: of each group, for the recorder. banded:
-    there are points with a deadband. special: types that take more code. map: what gateway.scada.Map made, or None.
-    """
-
-    def __init__(self):
-        self.plans = []
-        self.computed = []
-        self.columns = {}
-        self.special = False
-        self.map = None
 
 
 def read(folder, ports, it, errors):

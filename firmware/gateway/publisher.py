@@ -28,6 +28,7 @@ BYTES_PER_STEP = 100
 ROW_BYTES = 40  # what a row costs beside its data
 STEP_US = 2500  # most steps are shorter
 FILE_US = 10000  # one that looks for a file
+TERM_MS = 100  # between two terms of the glossary: nobody waits for them, and each is 1 KB of garbage
 
 
 def encoder_of(kind, log_id, max_records):
@@ -39,16 +40,8 @@ def encoder_of(kind, log_id, max_records):
     return Encoder(log_id, MAX_PAYLOAD_BYTES, max_records)
 
 
-def _terms():
-    yield None, None
-    yield from words.terms()
-
-
-def _layouts_of(schema, layouts):
-    for line in schemas.steps(schema):
-        yield line
-        if line:
-            yield from learn(line, layouts)
+def _bytes(text):
+    return text.encode() if isinstance(text, str) else text
 
 
 class Publisher:
@@ -69,11 +62,11 @@ class Publisher:
         self._message = None  # the one of them that is next
         self.need_us = STEP_US  # the next step holds the loop for about so long
         self._terms = iter(())  # the glossary's terms, one by one when there is nothing else to do
+        self._term_at = clock.ticks_ms()
         self._taught = False  # they were given to a broker in this boot
         self.notice = None  # (topic, text) to publish retained before the next batch; who sets it waits for None
         self._told = ()  # schemas whose meaning this session's broker has
         self._layouts_schema = None
-        self._learning = None  # (schema, steps of learning) while its layouts are made
         self._layouts = {}
         # The batch that is being collected
         self._open = False
@@ -105,33 +98,35 @@ class Publisher:
         self._told = (schema,)
         self._retained = self._greeting(status, schema)
         self._message = None
-        if not (self._taught and self._session.known):  # a broker that kept our session kept what is retained
-            self._terms = _terms()
-            self._taught = True
 
     def step(self):
         """One slice of work. True if there may be more to do at once."""
         self.need_us = STEP_US
         if not self._session.ready:
             return False
-        if self._message is None:
-            self._message = next(self._retained, None)
         if self._message is not None:
             return self._say()
+        message = next(self._retained, None)
+        if message is not None:
+            topic, text = message
+            if topic:
+                self._message = message
+            elif text is None:
+                self.need_us = FILE_US
+            return True
         if self._writer is not None and self._write():
             return True
         if self.notice is not None:
             topic, text = self.notice
-            if self._session.can_publish(len(text.encode())):
+            text = _bytes(text)
+            if self._session.can_publish(len(text)):
                 self.notice = None
                 self._publish(topic, text, True, None)
                 return True
+            self.notice = topic, text
         if self._writer is not None:
             return False
-        if self._collect():
-            return True
-        self._message = next(self._terms, None)
-        return self._message is not None
+        return self._collect() or self._teach()
 
     @property
     def acked(self):
@@ -143,34 +138,52 @@ class Publisher:
         position, self._acked = self._acked, None
         return position
 
-    # Messages
+    # Messages: (topic, text), or (None, None) before a step that looks for a file, or (None, "") in between
 
     def _greeting(self, status, schema):
         yield "status", status
         yield None, None
-        yield "glossary", words.glossary()
-        for message in self._meaning(schema):
-            yield message
+        glossary = words.messages()
+        yield next(glossary)
+        if not (self._taught and self._session.known):  # a broker that kept our session kept what is retained
+            self._terms = glossary
+            self._taught = True
+        yield from self._meaning(schema)
 
     def _meaning(self, schema):
+        """What a schema's samples mean; on the way its layouts are learned, as each look for its file takes 10 ms."""
+        layouts = None if schema == self._layouts_schema else {}
         for line in schemas.steps(schema):
             if not line:
-                yield None, line  # nothing to say yet
+                yield None, line
                 continue
             topic = "meta/%s/%d" % (schemas.hex_of(schema), schemas.group_of(line))
-            line = line[:-1] + (_TERMS if '"deadband":{' in line else _ALL + _TERMS)
-            yield topic, line
+            yield topic, line[:-1] + (_TERMS if '"deadband":{' in line else _ALL + _TERMS)
+            if layouts is not None:
+                for piece in learn(line, layouts):  # a line of 10 points at once took an RP2040 15 ms
+                    yield None, piece
+        if layouts is not None:
+            self._layouts = layouts
+            self._layouts_schema = schema
 
     def _say(self):
         topic, text = self._message
-        if topic:
-            if not self._session.can_publish(len(text.encode())):
-                return False
-            self._publish(topic, text, True, None)
-        elif text is None:
-            self.need_us = FILE_US
+        text = _bytes(text)
+        if not self._session.can_publish(len(text)):
+            self._message = topic, text
+            return False
         self._message = None
+        self._publish(topic, text, True, None)
         return True
+
+    def _teach(self):
+        """The next term, if one is due."""
+        now = self._clock.ticks_ms()
+        if 0 <= self._clock.ticks_diff(now, self._term_at) < TERM_MS:
+            return False
+        self._term_at = now
+        self._message = next(self._terms, None)
+        return self._message is not None
 
     def _publish(self, topic, payload, retain, position):
         topic = topic[1:] if topic[0] == "/" else "%s/%s" % (self._base, topic)  # "/": not below the base
@@ -187,21 +200,22 @@ class Publisher:
 
     def _collect(self):
         """Take some rows of the next frame into the batch, as far as they fit."""
-        if self._rows is None and not self._next_frame():
+        if self._rows is None:
+            if self._next_frame():
+                return True
             return self._finish() if self._open and self._age() >= self._age_ms else False
         block = self._block
         if self._open and not self._continues(block):
             return self._finish()
-        if block.schema not in self._told:
+        if block.schema not in self._told or block.schema != self._layouts_schema:
             self._told = (self._told[0], block.schema)
             self._retained = self._meaning(block.schema)
             return True
-        if block.schema != self._layouts_schema:
-            return self._learn(block.schema)
+        if not self._open:
+            self._begin(block)
+            return True
         left = BYTES_PER_STEP
         while left > 0:
-            if not self._open:
-                self._begin(block)
             row = self._row
             if not self._take(row):
                 return self._finish()
@@ -217,18 +231,6 @@ class Publisher:
             return True
         self._rows = None
         self._read_to = self._log.position()
-        return True
-
-    def _learn(self, schema):
-        # Layouts of another schema, point by point: a line of 10 points at once took an RP2040 15 ms.
-        if self._learning is None or self._learning[0] != schema:
-            self._layouts = {}
-            self._learning = schema, _layouts_of(schema, self._layouts)
-        for piece in self._learning[1]:
-            self.need_us = FILE_US if piece is None else STEP_US
-            return True
-        self._learning = None
-        self._layouts_schema = schema
         return True
 
     def _next_frame(self):
@@ -263,6 +265,7 @@ class Publisher:
         self._since = self._clock.ticks_ms()
         self._batch_boot = block.boot
         self._batch_schema = block.schema
+        self._next_number = self._number
         self._base_ms = uptime_ms(era, ticks)
         self._read_to = None
 

@@ -23,6 +23,7 @@ class Reports:
         self._discovered = None  # schema that Home Assistant was told of in this session
         self._alarms_told = 0  # what edge.alarms.changed was when the list was published
         self._unit = 0  # whose turn it is in the telemetry
+        self._vitals = None  # the module, where it is kept between two rounds
         self._asked = {}  # (bus, unit id): True, units that were asked who they are
 
     async def run(self, sleep_ms):
@@ -71,11 +72,12 @@ class Reports:
 
     async def _say(self, topic, pieces, sleep_ms):
         """Make a text and leave it with the publisher; returns its length, 0 when the session has gone meanwhile."""
-        text = ""
+        made = []
         for piece in pieces:
-            text += piece
+            made.append(piece)
             await sleep_ms(0)
             await self._gateway.room(sleep_ms)
+        text = "".join(made)
         publisher, session = self._gateway.publisher, self._gateway.session
         while publisher.notice is not None:
             if not session.ready:
@@ -85,11 +87,13 @@ class Reports:
         return len(text)
 
     async def _telemetry(self, sleep_ms):
-        vitals = await self._gateway.keeper.load(_vitals, sleep_ms)
+        vitals = self._vitals or await self._gateway.keeper.load(_vitals, sleep_ms)
         if vitals is None:
             return False
         self._unit = await vitals.tell(self._gateway, self._unit, sleep_ms, self._say)
-        if self._telemetry_ms >= vitals.KEEP_MS:
+        if self._telemetry_ms < vitals.KEEP_MS:
+            self._vitals = vitals
+        else:
             vitals.forget()
         return True
 

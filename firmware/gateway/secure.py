@@ -42,7 +42,9 @@ def front(gateway, net, it):
     if secured:
         import tls
 
-        from uplink.tls_link import TlsNet
+        from uplink import tls_link
 
-        gateway.tls = net = TlsNet(net, clock, secured, timekeeper.utc_ms, Pauses(gateway), tls)
+        gateway.tls = net = tls_link.TlsNet(
+            net, clock, secured, timekeeper.utc_ms, Pauses(gateway), tls, tls_link.room
+        )
     return net, timekeeper

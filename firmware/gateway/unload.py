@@ -4,7 +4,7 @@ import sys
 
 # What the start loads and running does not need; a later import loads it again.
 _STARTERS = (
-    "gateway.start gateway.planning gateway.virtual gateway.schema_store gateway.splits gateway.errors "
+    "gateway.start gateway.planning gateway.planned gateway.virtual gateway.schema_store gateway.splits gateway.errors "
     "gateway.revisions gateway.config gateway.config_points gateway.rules gateway.units gateway.ot gateway.jsonscan "
     "gateway.alike "
     "gateway.silence gateway.edge_start gateway.edge_rules gateway.edge_points gateway.edge_groups gateway.edge_files "

@@ -3,20 +3,21 @@
 Loaded for each round and forgotten, unless rounds come more often than every KEEP_MS.
 """
 
-import gc
 import json
 import os
 
 from gateway import unload
 from gateway.telemetry import FIRMWARE, half
+from modbus.codes import PAUSE_FLASH
 
 KEEP_MS = 30000
 # Payload bytes in one telemetry period, whatever is connected: the box, then as many units as fit, in turn.
 BUDGET_BYTES = 3328
-BOX_BYTES = 2880  # longest possible text of the box, with two buses
-UNIT_BYTES = 448  # of one unit
+BOX_BYTES = 2896  # longest possible text of the box, with two buses
+UNIT_BYTES = 432  # of one unit
 _AUDIT = "config/audit"
 _HEAD_BYTES = 16
+FILE_US = 10000  # to look for that file
 MAX_SILENT = 4  # names of silent units that a bus lists; beyond that it counts
 
 
@@ -28,7 +29,8 @@ def forget():
 async def tell(gateway, turn, sleep_ms, say):
     """One round: the box, then units in turn as far as the budget goes, at least one, by `await say(topic, pieces,
     sleep_ms)`, which returns the length, 0 when the session has gone. turn: what the last round returned, first 0."""
-    used = await say("telemetry", report(gateway), sleep_ms)
+    head = await gateway.keeper.do(PAUSE_FLASH, _audit_head, FILE_US, sleep_ms)
+    used = await say("telemetry", report(gateway, head), sleep_ms)
     units = [(bus, i) for bus in gateway.buses for i in range(len(bus.plan.units))]
     for _ in units:
         if not used or used + UNIT_BYTES > BUDGET_BYTES:
@@ -53,13 +55,12 @@ def _audit_head():
     return str(head, "ascii") if whole else ""
 
 
-def report(gateway):
-    """The text about the box, as a generator of its pieces: each takes a few ms, between them others can run.
+def report(gateway, head):
+    """The text about the box, as a generator of its pieces: each takes 1 to 3 ms, between them others can run.
 
-    gateway: the app's Gateway."""
+    gateway: the app's Gateway. head: of the console's record, see _audit_head."""
     utc_ms = gateway.clock.utc_ms()
-    free = gc.mem_free()
-    head = _audit_head()
+    free = gateway.keeper.heap_free_bytes
     yield '{"format":1,' + ('"audit":"%s",' % head if head else "")
     yield '"boot":%d,"reset":"%s","firmware":"%s","ot":%s,"it":%s,' % (
         gateway.boot,
@@ -80,7 +81,9 @@ def report(gateway):
         )
     )
     for number, bus in enumerate(gateway.buses):
-        yield ("," if number else "") + json.dumps(bus.stats(False))[:-1]
+        stats = bus.stats(False)
+        yield "," if number else ""
+        yield json.dumps(stats)[:-1]
         silent = [unit.name for i, unit in enumerate(bus.plan.units) if bus.unit_stats(i, False)["state"] == "silent"]
         yield ',"silent_units":%d,"silent":%s}' % (len(silent), json.dumps(silent[:MAX_SILENT]))
     stats = gateway.log.stats

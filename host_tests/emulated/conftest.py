@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from figures_table import Table, lines_of
 
 NOT_RUN = "not run: no UF2 given (make test-rp2040 UF2=folder, see host_tests/emulated/README.md)"
 
@@ -32,3 +34,18 @@ def uf2(request: pytest.FixtureRequest) -> Path:
         if not image.is_file():
             pytest.fail(f"{image}: there is no such file; --uf2 names a folder with one folder per board", False)
     return folder
+
+
+@pytest.fixture
+def table(request: pytest.FixtureRequest) -> Table:
+    """Takes the figures of a test for the table at the end of the run."""
+    return Table(request.node)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    reports = [report for key in ("passed", "failed") for report in terminalreporter.stats.get(key, [])]
+    lines = lines_of([report for report in reports if report.when == "call"])
+    if lines:
+        terminalreporter.section("emulated runs")
+        for line in lines:
+            terminalreporter.line(line)

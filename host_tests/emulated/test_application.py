@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import pytest
 from bus_model import Line, Unit
 from device_files import as_on_a_box, compiled, in_order_of_import
+from figures_table import Table
+from flash_model import Operation
 from pico import Pico
 
 from fieldgate import bundle, device_build, size_report
 
-TIMEOUT_S = 1200
 BOARD = "RPI_PICO_W"
 UART = 0
 GLOSSARY = "gateway/glossary.jsonl"
@@ -30,6 +31,7 @@ PUBLISH_MS = 10000  # to the first batch at the broker
 SATURATED_S = 8
 POINT_BYTES = 100  # resident for each point, issue "points"
 POLLS = int(os.environ.get("POLLS") or 500)
+TIMEOUT_S = 1200 + POLLS
 EFFICIENCY = {19200: 0.985, 115200: 0.95}  # issue "bus engine": with the whole application running
 
 PACKAGES = ("modbus", "flashlog", "uplink", "gateway", "console", "ports")
@@ -89,6 +91,19 @@ class Ran(NamedTuple):
     largest_free_bytes: int
     loaded: list[str]
     flash: bytes
+    operations: list[Operation]
+
+    def tell(self, table: Table, what: str, efficiency: float | None = None) -> None:
+        figures = self.figures
+        table.row(
+            f"Pico W, {what}",
+            self.line,
+            efficiency,
+            figures["running"],
+            self.largest_free_bytes,
+            figures["hold_max_ms"],
+            self.operations,
+        )
 
 
 def run(uf2: Path, files: dict[str, bytes], ot_half: dict[str, Any], call: str, flash: bytes = b"") -> Ran:
@@ -98,11 +113,12 @@ def run(uf2: Path, files: dict[str, bytes], ot_half: dict[str, Any], call: str, 
         units = [Unit(unit["unit_id"], 2000, list(range(256))) for unit in bus["units"]]
         line = Line(pico.mcu, pico.uarts[UART], units, bus["baud"], bus["serial_format"])
         said = pico.run(f"import app_runs\napp_runs.{call}")
-        flash = pico.flash_bytes()
+        flash, operations = pico.flash_bytes(), pico.flash.operations
     rows = [words.split() for words in said.splitlines()]
     figures = {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].lstrip("-").isdigit()}
     blocks = re.findall(r"max free sz: (\d+)", said)
-    return Ran(line, figures, 16 * int(blocks[-1]), [row[1] for row in rows if row and row[0] == "loaded"], flash)
+    loaded = [row[1] for row in rows if row and row[0] == "loaded"]
+    return Ran(line, figures, 16 * int(blocks[-1]), loaded, flash, operations)
 
 
 def show(what: str, ran: Ran) -> None:
@@ -144,13 +160,17 @@ def measured() -> dict[str, dict[str, int]]:
 
 
 @pytest.mark.parametrize(("units", "registers", "period_ms"), [(4, 8, 500), (16, 13, 2000)])
-def test_heap_and_start(uf2: Path, files: dict[str, bytes], units: int, registers: int, period_ms: int) -> None:
+def test_heap_and_start(
+    uf2: Path, files: dict[str, bytes], table: Table, units: int, registers: int, period_ms: int
+) -> None:
     """32 points, and about 200 over 16 units: the first start makes the log's files, the second is what a box does."""
     half = ot(19200, units, registers, period_ms)
     first = run(uf2, files, half, "run(4, False, 3)")
     show(f"{units * registers} points, first start", first)
     second = run(uf2, files, half, "run(6, False, 3)", first.flash)
     show(f"{units * registers} points", second)
+    first.tell(table, f"{units * registers} points, first start")
+    second.tell(table, f"{units * registers} points")
     keep_for_size_report(f"{units * registers} points", second)
     print("REPORT: modules in memory: " + " ".join(name for name in second.loaded if name.split(".")[0] in PACKAGES))
     assert not second.line.breaches
@@ -172,10 +192,11 @@ def test_heap_and_start(uf2: Path, files: dict[str, bytes], units: int, register
         assert bytes_each <= POINT_BYTES
 
 
-def test_heap_after_many_polls(uf2: Path, files: dict[str, bytes]) -> None:
+def test_heap_after_many_polls(uf2: Path, files: dict[str, bytes], table: Table) -> None:
     """POLLS=10000 is the issue's measure, and takes half an hour."""
     ran = run(uf2, files, ot(115200, 4, 8, 500), f"run({20 + POLLS // 50}, True, polls={POLLS})")
     show(f"32 points, {POLLS} polls on a saturated line at 115200", ran)
+    ran.tell(table, "32 points, many polls")
     assert not ran.line.breaches
     assert ran.figures["requests"] >= POLLS and ran.figures["connects"] == 2
     assert ran.figures["running"] >= FREE_BYTES
@@ -232,9 +253,10 @@ def by_second(line: Line, ideal_us: float) -> list[float]:
 
 
 @pytest.mark.parametrize("baud", [19200, 115200])
-def test_saturated_line_with_the_whole_application(uf2: Path, files: dict[str, bytes], baud: int) -> None:
+def test_saturated_line_with_the_whole_application(uf2: Path, files: dict[str, bytes], table: Table, baud: int) -> None:
     """The first start of a blank box, saturated from its first poll on: what happens once counts, and is told apart."""
-    line, figures, *_ = run(uf2, files, ot(baud, 1, 10, 1000), f"run({SATURATED_S}, True)")
+    ran = run(uf2, files, ot(baud, 1, 10, 1000), f"run({SATURATED_S}, True)")
+    line, figures = ran.line, ran.figures
     batch_ns = line.transactions[0].end_ns + (figures["first_publish_ms"] - figures["first_poll_ms"]) * 1e6
     later = len([t for t in line.transactions if t.reply_end_ns and t.start_ns < batch_ns])
     summary, running = line.summary(), line.summary(later)
@@ -245,6 +267,7 @@ def test_saturated_line_with_the_whole_application(uf2: Path, files: dict[str, b
         f" {summary.worst_efficiency:.4f}) of {summary.ideal_us / 1000:.2f} ms over {summary.count} polls;"
         f" pauses in ms: {pauses}; longest hold {figures['hold_max_ms']} ms; {figures['erases']} erases"
     )
+    ran.tell(table, f"{baud} 8N1 saturated, whole application", summary.efficiency)
     seconds = " ".join(f"{efficiency:.3f}" for efficiency in by_second(line, summary.ideal_us))
     print(f"REPORT: emulated Pico W, {baud} 8N1, whole application, efficiency second by second: {seconds}")
     assert not line.breaches

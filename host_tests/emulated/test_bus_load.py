@@ -5,6 +5,8 @@ The line is used to 70 %: 10 registers every 30 ms at 19200. The line judges the
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,8 @@ from test_application import BOARD, GLOSSARY, IT, PACKAGES, UART, ot
 from fieldgate import device_build
 
 TIMEOUT_S = 1800
-BAUD, PERIOD_MS, SECONDS = 19200, 30, 3
+BAUD, PERIOD_MS = 19200, 30
+SECONDS = int(os.environ.get("LOAD_S") or 3)
 JITTER_US = 2000  # issue "bus engine": p99 of the start of samples at 70 % bus share
 EARLY_US = 2000
 KEY_US = 50000  # the same: a key press is answered
@@ -50,12 +53,11 @@ def start_errors(line: Line) -> list[float]:
     return [(phase - middle + EARLY_US) % period_us - EARLY_US for phase in phases]
 
 
-def time_errors(line: Line, taken: list[int]) -> list[float]:
-    """Noted time less true end of the reply in ms, for each sample in order; the median is the clocks' difference."""
-    ends = [transaction.reply_end_ns / 1e6 for transaction in line.transactions if transaction.reply_end_ns]
-    differences = [ms - end for ms, end in zip(taken, ends)]
-    middle = percentile(differences, 0.5)
-    return [difference - middle for difference in differences]
+def time_errors(line: Line, taken: list[int], ticks_from_us: float) -> list[float]:
+    """Noted time less true end of the reply in ms, for each sample in order. ticks_ms is cut to whole ms, so what was
+    seen at once is noted up to 1 ms early."""
+    ends = [(t.reply_end_ns / 1000 - ticks_from_us) / 1000 for t in line.transactions if t.reply_end_ns]
+    return [ms - end for ms, end in zip(taken, ends)]
 
 
 CAUSES = ("gc", "flash", "erase", "tls", "module", "scan", "hold")  # modbus.codes.PAUSE_NAMES
@@ -85,31 +87,25 @@ def beside_pauses(line: Line, pauses: list[tuple[str, float, float]]) -> tuple[l
     return clear, met
 
 
-def clock_difference_ms(line: Line, taken: list[int]) -> float:
-    """The box's ticks less the line's time."""
-    ends = [transaction.reply_end_ns / 1e6 for transaction in line.transactions if transaction.reply_end_ns]
-    return percentile([ms - end for ms, end in zip(taken, ends)], 0.5)
-
-
 def test_start_jitter_times_and_key_press_under_load(uf2: Path, files: dict[str, bytes]) -> None:
-    import json
-
     half = ot(BAUD, 1, 10, PERIOD_MS)
     halves = {"ot.json": json.dumps(half).encode(), "it.json": json.dumps(IT).encode()}
     with Pico(uf2, BOARD, {**files, **halves}) as pico:
         line = Line(pico.mcu, pico.uarts[UART], [Unit(1, 2000, list(range(256)))], BAUD, "8N1")
         said = pico.run(f"import load_runs\nload_runs.run({SECONDS}, False)")
+        ticks_from_us = pico.ticks_from_us
     rows = [words.split() for words in said.splitlines()]
     figures = {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].lstrip("-").isdigit()}
     taken = [int(row[1]) for row in rows if row and row[0] == "taken"]
-    offset_ms = clock_difference_ms(line, taken)
+    offset_ms = -ticks_from_us / 1000  # the box's ticks less the line's time
     paused = [
         (CAUSES[int(row[1])] if int(row[1]) < len(CAUSES) else row[1], int(row[2]) - offset_ms, int(row[3]) - offset_ms)
         for row in rows
         if row and row[0] == "pause"
     ]
     jitter, met_pauses = beside_pauses(line, paused)
-    times = [abs(error) for error in time_errors(line, taken)]
+    late = time_errors(line, taken, ticks_from_us)
+    times = [abs(error) for error in late]
     others = 1 - figures["bus_us"] / figures["all_us"]
     pauses = ", ".join(
         f"{name[6:-3]} {ms}" for name, ms in figures.items() if name.startswith("pause_") and name.endswith("_ms")
@@ -122,10 +118,16 @@ def test_start_jitter_times_and_key_press_under_load(uf2: Path, files: dict[str,
     worst = sorted(jitter)[-3:]
     places = [f"{i} ({error / 1000:.1f} ms)" for i, error in enumerate(start_errors(line)) if abs(error) in worst]
     print(f"REPORT: emulated Pico W, the furthest off their time of these: polls {', '.join(places)}")
-    begin_ms = line.transactions[0].start_ns / 1e6 + offset_ms
-    slices = [row for row in rows if row and row[0] == "slice"]
-    long = [f"{row[1]} {int(row[2]) - begin_ms:.0f}+{int(row[3]) / 1000:.1f}" for row in slices]
-    print(f"REPORT: emulated Pico W, slices above 3 ms of others (ms after the first poll + length): {', '.join(long)}")
+    begin_us = line.transactions[0].start_ns / 1000 - ticks_from_us
+    holds: dict[str, list[tuple[float, float]]] = {}
+    for what, begin, us in [row[1:] for row in rows if row[:1] == ["hold"]]:
+        holds.setdefault(what, []).append((int(us) / 1000, (int(begin) - begin_us) / 1000))
+    for what, lengths_ms in sorted(holds.items()):
+        longest = ", ".join(f"{ms:.1f} at {at:.0f}" for ms, at in sorted(lengths_ms)[-5:])
+        print(
+            f"REPORT: emulated Pico W: {what} held the loop {len(lengths_ms)} times for more than 2 ms: {longest} (ms"
+            " after the first poll)"
+        )
     for cause, errors in sorted(met_pauses.items()):
         lengths = [end - begin for name, begin, end in paused if name == cause]
         print(
@@ -134,9 +136,9 @@ def test_start_jitter_times_and_key_press_under_load(uf2: Path, files: dict[str,
             f" {max(errors) / 1000:.1f} ms off their time"
         )
     print(
-        f"REPORT: emulated Pico W: times of {len(times)} samples true to p99 {percentile(times, 0.99):.1f} ms (max"
-        f" {max(times):.1f}); key seen within {figures['key_us'] / 1000:.1f} ms; processor left to others"
-        f" {others:.2f}; left out {figures['skipped']}"
+        f"REPORT: emulated Pico W: times of {len(times)} samples less the true ones {min(late):.2f} to"
+        f" {max(late):.2f} ms, p99 {percentile(times, 0.99):.2f}; key seen within {figures['key_us'] / 1000:.1f} ms;"
+        f" processor left to others {others:.2f}; left out {figures['skipped']}"
     )
     met = percentile(jitter, 0.99) <= JITTER_US and max(times) <= TIME_MS
     print(f"REPORT: goals of {JITTER_US} us of jitter (p99) and {TIME_MS} ms of time: {'met' if met else 'NOT met'}")

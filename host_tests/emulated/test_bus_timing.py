@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from bus_model import Line, Summary, Unit
 from device_files import compiled
+from figures_table import Table
 from pico import Pico
 
 UART, DRIVER = 1, 6
@@ -19,7 +20,7 @@ TIMEOUT_S = 600  # of one test; an emulated second takes 20 to 30
 POLLS = 13
 TARGET = 0.99  # issue "bus engine": engine alone, at 9600, 19200 and 115200
 PROCESSOR_GOAL_US = 100  # the same: CPU per transaction beside waiting
-PROCESSOR_LIMIT_US = 2500  # what is tolerated until the goal is met
+PROCESSOR_LIMIT_US = 180  # what is tolerated until the goal is met: 151 were measured
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +52,15 @@ def tell(who: str, line: Line) -> Summary:
 
 
 @pytest.mark.parametrize("baud", [9600, 19200, 115200])
-def test_saturated_line_is_used_to_99_percent(uf2: Path, files: dict[str, bytes], baud: int) -> None:
+def test_saturated_line_is_used_to_99_percent(uf2: Path, files: dict[str, bytes], table: Table, baud: int) -> None:
     other, numbers = run(uf2, files, f"theirs({baud}, {POLLS})", baud)
     assert numbers == [POLLS]
     theirs = tell("micropython-modbus", other)
     line, numbers = run(uf2, files, f"ours({baud}, '8N1', None, {POLLS})", baud)
     assert numbers[:2] == [POLLS, 0]
     figures = tell("Fieldgate", line)
+    table.row(f"Pico, {baud} 8N1 saturated, engine alone", line, figures.efficiency)
+    table.row(f"Pico, {baud} 8N1 saturated, micropython-modbus", other, theirs.efficiency)
     assert not line.breaches
     assert figures.gap_min_us >= figures.t35_us
     assert figures.efficiency > theirs.efficiency
@@ -116,9 +119,8 @@ def test_wrong_parity_is_seen_by_the_line_and_by_the_engine(uf2: Path, files: di
 
 
 def test_processor_time_of_one_transaction(uf2: Path, files: dict[str, bytes]) -> None:
-    _, (good, taken_us, extra_us) = run(uf2, files, "processor(40)", 115200)
+    _, (good, cost_us) = run(uf2, files, "processor(40)", 115200)
     assert good == 40
-    cost_us = taken_us - extra_us
     met = "met" if cost_us <= PROCESSOR_GOAL_US else "NOT met"
     print(
         f"REPORT: emulated RP2040: CPU of one transaction beside waiting {cost_us} us"

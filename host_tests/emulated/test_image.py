@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from bus_model import Line, Unit
+from figures_table import Table
 from image_on_pico import BAUD, LOG_BLOCKS, build, wait_until
 from pico import FLASH_BYTES, Pico
 
@@ -22,7 +23,9 @@ POLLS = 25
 
 
 @pytest.mark.parametrize("name", ["RPI_PICO", "RPI_PICO_W"])
-def test_the_image_boots_polls_and_logs(name: str, uf2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_image_boots_polls_and_logs(
+    name: str, uf2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: Table
+) -> None:
     path = build(name, uf2, tmp_path, monkeypatch)
     board = board_data.read(name)
     flash = image_uf2.flash_of(board, image_firmware.uf2_blocks(path, path.read_bytes()))
@@ -38,6 +41,7 @@ def test_the_image_boots_polls_and_logs(name: str, uf2: Path, tmp_path: Path, mo
     print(
         f"REPORT: image of {name} in the emulator: first poll {first_poll_ms:.0f} ms after power-on with making the log"
     )
+    table.row(f"image of {name}, first start", line, operations=pico.flash.operations)
     assert re.search(r"^box [0-9a-f]{16}, started by power", said), said
     assert unit.requests >= POLLS, f"{unit.requests} polls in {end_ms:.0f} ms of virtual time; it said: {said[-800:]}"
     assert not line.breaches

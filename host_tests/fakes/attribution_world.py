@@ -38,10 +38,9 @@ class World:
         self.units = [wire.Unit(k, {0: 0, 1: 7}) for k in (1, 2, PLC)]
         configs = [unit(k, ((0, 2, 700 + 100 * k),), first_byte_timeout_ms=100) for k in (1, 2, PLC)]
         self.rig = Rig(self.units, configs, look_us=60, seed=seed)
-        self.rig.on_result = None
+        self.rig.on_result = self._on_result
         self.clock = self.rig.clock
         self.bus = self.rig.bus
-        self.bus._on_result = self._on_result
         self.broker = Broker()
         self.net = Net({ADDRESS: self.broker})
         settings = {"client_id": "fg-0001", "brokers": [ADDRESS], "ack_timeout_ms": 2500, "connect_timeout_ms": 2500}

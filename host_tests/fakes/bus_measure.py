@@ -70,8 +70,8 @@ class Uart:
 
     def read(self):
         buf = bytearray(300)
-        n = self.wire.receive_into(buf, 300)
-        return bytes(buf[:n]) if n else None
+        n = self.wire.available()
+        return bytes(buf[: self.wire.receive_into(buf, n)]) if n else None
 
     def write(self, data):
         self.wire.send(data)

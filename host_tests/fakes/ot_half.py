@@ -21,7 +21,7 @@ class Half:
 
 
 def planned(tree, ports=2, it=None):
-    """gateway.planning.Planned of a tree, without frames, and the texts of its groups. Raises ConfigError."""
+    """gateway.planned.Planned of a tree, without frames, and the texts of its groups. Raises ConfigError."""
     errors = []
     ot = Ot(io.BytesIO(json.dumps(tree).encode()), ports, errors)
     made = planning.make(ot, errors, it, False)

@@ -69,8 +69,8 @@ class Box:
     def connect(self):
         self.session.ready = True
         self.session.connects += 1
+        self.session.known = self.publisher._taught = True  # the glossary is not the point here
         self.publisher.greet("{}", self.schema)
-        self.publisher._terms = iter(())  # the glossary is not the point here
 
     def run(self, ms):
         self.loop.run_ms(ms)

@@ -42,8 +42,8 @@ class Box:
         self.recorder = Recorder(self.log, self.clock, self.uptime, self.boot, self.schema, self.flush_ms)
         self.session = Paperboy()
         self.publisher = Publisher(self.log, self.session, self.clock, "base", settings)
+        self.session.known = self.publisher._taught = True  # the glossary is not the point here
         self.publisher.greet("{}", self.schema)
-        self.publisher._terms = iter(())  # the glossary is not the point here
 
     def sample(self, value, group=0, after_ms=100):
         self.clock.advance_ms(after_ms)

@@ -43,9 +43,12 @@ class Rig:
         self.results = []
         self.events = []
         self.plan = Plan(self.line, configs)
-        self.bus = Bus(self.wire, self.clock, self.line, self.plan, self.on_result, self.on_event, Rand(seed))
+        self.bus = Bus(self.wire, self.clock, self.line, self.plan, self._result, self.on_event, Rand(seed))
         self.loop = VirtualLoop(self.clock)
         self.loop.spawn(self.bus.run(self.loop.sleep_ms))
+
+    def _result(self, *result):
+        self.on_result(*result)  # which a test may replace
 
     def on_result(self, read, quality, ticks_ms, buf, nbytes):
         self.results.append((read, quality, ticks_ms, bytes(buf[:nbytes])))

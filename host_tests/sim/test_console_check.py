@@ -128,25 +128,6 @@ def test_what_has_no_room_is_refused_with_its_size_and_boards_that_have_it():
     assert errors == []  # it runs already
 
 
-def test_tls_is_warned_of_on_a_board_where_it_was_not_seen_to_fit():
-    broker = {"host": "broker.plant", "port": 8883, "tls": {"ca": "ca.der"}}
-    tls = dict(IT, mqtt={"brokers": [broker]})
-    whole = expense._all
-    try:
-        told = []
-        for heap in (205184, 235520):
-            for it in (IT, tls):
-                expense._all = lambda heap=heap: heap
-                told.append([line for line in checked(ot_of([point(0)]), it)[1] if "TLS did not fit" in line])
-    finally:
-        expense._all = whole
-    assert [len(lines) for lines in told] == [0, 1, 0, 0], told
-    (line,) = told[1]
-    assert "with 200 KB in all" in line and line.endswith(
-        "W5500_EVB_PICO (230 KB), RPI_PICO2_W (400 KB), ESP32_GENERIC_S3 with PSRAM (2048 KB)"
-    ), line
-
-
 def test_the_cost_follows_from_the_configuration():
     _, slow = checked(ot_of([point(0, period_ms=1000)]))
     _, fast = checked(ot_of([point(0, period_ms=100)]))

@@ -1,6 +1,9 @@
 """Priorities and periods of the schedule: who keeps his rate when there is not time for all; 20 ms to 24 h."""
 
+from array import array
+
 import line as wire
+from modbus.cells import LINE_CELLS
 from modbus.line import Line
 from modbus.plan import Plan
 from modbus.scheduler import Scheduler
@@ -47,7 +50,7 @@ def test_equal_priorities_are_earliest_deadline_first():
     plan = Plan(Line("x", 19200, "8E1"), [unit(1, ((0, 1, 1000), (50, 1, 200))), unit(2, ((0, 1, 500),))])
     clock = Rig([], [unit(1)]).clock
     clock.look_us = 0
-    scheduler = Scheduler(plan, clock, Rand(1), None)
+    scheduler = Scheduler(plan, clock, Rand(1), None, array("i", bytes(4 * LINE_CELLS)))
     clock.advance_ms(400)  # all three are late; the deadlines are 200, 500, 1000, and of the first again 600
     order = []
     for _ in range(4):
@@ -82,7 +85,7 @@ def test_every_24_hours_over_the_wrap_of_ticks():
     clock = Rig([], [unit(1)]).clock
     clock.look_us = 0
     begin = clock.us
-    scheduler = Scheduler(plan, clock, Rand(1), None)
+    scheduler = Scheduler(plan, clock, Rand(1), None, array("i", bytes(4 * LINE_CELLS)))
     polls = {1: [], 2: []}
     while clock.us - begin < 40 * day_ms * 1000:
         i = scheduler.choose()

@@ -1,6 +1,7 @@
 """The bus beside other tasks, in virtual time: no wire time lost, pauses, share, two buses, evidence, figures."""
 
 import line as wire
+from modbus.cells import SILENCE_US
 from modbus.codes import PAUSE_GC
 from rig import Rand, Rig, unit
 
@@ -120,7 +121,7 @@ def test_results_are_handed_over_while_the_next_request_is_on_the_wire():
             begun.append(rig.clock.us * 1000)
             rig.clock.advance_us(1900)
 
-        rig.bus._on_result = decode
+        rig.on_result = decode
         rig.run_ms(3000)
         frames = rig.wire.frames[-20:]
         assert len(frames) == 20
@@ -172,7 +173,7 @@ def gaps_of(baud, serial_format, stop_us):
     """(errors of the line, longest silence before a request in us) of a saturated line."""
     rig = Rig([wire.Unit(1)], [unit(1, ((0, 4, 1000),))], baud, serial_format)
     rig.plan.reads[0].period_ms = 1
-    rig.bus.engine._silence_us = rig.line.t35_us + stop_us
+    rig.bus.engine.cells[SILENCE_US] = rig.line.t35_us + stop_us
     rig.run_ms(3000)
     assert rig.wire.sent > 5
     return rig.wire.errors, max([frame[2] for frame in rig.wire.frames[2:]]) // 1000

@@ -22,10 +22,6 @@ ADDRESS = ("10.0.0.1", 1883)
 HOUR_MS = 3600000
 STEP_MS = 100
 SETTINGS = {"batch_records": 64, "batch_age_ms": 1000, "backfill_bytes_per_s": 16384}
-META = (
-    '{"format":1,"schema":"61626364","group":0,"bus":"line1","unit":"plc","unit_id":4,"fc":3,"address":0,"count":2,'
-    '"period_ms":100,"points":[{"name":"count","at":0,"type":"uint32","order":"ABCD","scale":1,"offset":0,"unit":""}]}'
-)
 
 
 class Plant:
@@ -41,7 +37,7 @@ class Plant:
         self.uptime = Uptime(self.clock)
         self.recorder = Recorder(self.log, self.clock, self.uptime, self.log.begin_boot(), b"abcd", 1000)
         self.publisher = Publisher(self.log, self.session, self.clock, "base", SETTINGS)
-        self.publisher._meaning = lambda schema: iter(())  # retained messages are not the point here
+        self.publisher._layouts_schema = b"abcd"  # retained messages are not the point here, nor what samples mean
         self.session.on_state = self.on_state
         self.value = 0
         self.values = []  # as they came out of the broker, resent batches apart

@@ -4,7 +4,7 @@ import errno
 import gc
 
 from clock import Clock
-from uplink.tls_link import TlsNet
+from uplink.tls_link import Room, TlsNet
 
 BROKER = ("10.0.0.1", 8883)
 PLAIN = ("10.0.0.1", 1883)
@@ -88,11 +88,11 @@ class Net:
         self.asked = self.running = 0
 
 
-def make(tls, utc_ms=1795477297000):
+def make(tls, utc_ms=1795477297000, room=None):
     with open("ca.der", "wb") as file:
         file.write(b"ca")
     net = Net()
-    return net, TlsNet(net, Clock(), {BROKER: SETTINGS}, lambda: utc_ms, net, tls)
+    return net, TlsNet(net, Clock(), {BROKER: SETTINGS}, lambda: utc_ms, net, tls, room)
 
 
 def text_of(call):
@@ -179,9 +179,10 @@ def in_pieces():
 
 def connects(kept_room):
     """True for each of three connections that finds its memory, while the heap lies in pieces."""
-    _, link = make(Hungry())
+    room = Room()
+    _, link = make(Hungry(), room=room)
     if kept_room:
-        link.keep_room()
+        room.keep()
     ballast = in_pieces()
     found = []
     for _ in range(3):

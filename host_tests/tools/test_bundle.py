@@ -24,7 +24,7 @@ import flashlog.log
 print(crc16(b"123456789", 0, 9, TABLE), flashlog.log.__file__, words.__file__)
 bundle.bundle.forget()
 import uplink.cbor
-print(uplink.cbor.__file__, len(list(words.terms())))
+print(uplink.cbor.__file__, len(list(words.messages())))
 import modbus.not_there
 """
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from fieldgate import board_data, bundle, deploy
+from fieldgate import board_data, bundle, deploy, flash_cli
 from fieldgate.deploy import Box, DeployError
 from fieldgate.flash_port import PortError
 
@@ -302,6 +302,16 @@ def test_the_listing_is_what_sha256_says(box: Box) -> None:
     assert box.hashes == {"a.mpy": hashlib.sha256(b"a" * 1000).hexdigest()}
 
 
+def test_a_backup_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "box.tar").write_bytes(b"the one before")
+    (tmp_path / "box.tar.new").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        flash_cli.keep(tmp_path / "box.tar", b"x")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"the one before"]
+    flash_cli.keep(tmp_path / "box.tar", b"x")
+    assert (tmp_path / "box.tar").read_bytes() == b"x"
+
+
 def test_the_commands_say_one_line_when_there_is_no_port(tmp_path: Path) -> None:
     (tmp_path / "rubbish.tar").write_bytes(b"rubbish")
     absent = str(tmp_path / "tty")
@@ -310,7 +320,7 @@ def test_the_commands_say_one_line_when_there_is_no_port(tmp_path: Path) -> None
         (["deploy", "nowhere", "--port", absent], "fieldgate deploy: 'nowhere' is not a board"),
         (["backup", "--port", absent, str(tmp_path / "box.tar")], "fieldgate backup: "),
         (["restore", "--port", absent, str(tmp_path / "rubbish.tar")], "fieldgate restore: this is no backup of a box"),
-        (["restore", "--port", absent, str(tmp_path / "none.tar")], "fieldgate restore: "),
+        (["restore", "--port", absent, str(tmp_path / "none.tar")], "name a file that `fieldgate backup` wrote"),
         (["repl", "--port", absent], "fieldgate repl: "),
     ):
         done = subprocess.run(
@@ -321,4 +331,5 @@ def test_the_commands_say_one_line_when_there_is_no_port(tmp_path: Path) -> None
             timeout=100,
             check=False,
         )
-        assert done.returncode == 1 and done.stderr.startswith(line) and done.stderr.count("\n") == 1, done.stderr
+        assert done.returncode == 1 and done.stderr.startswith("fieldgate ") and line in done.stderr, done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr

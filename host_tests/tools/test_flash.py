@@ -174,12 +174,12 @@ def test_a_pulled_cable_says_how_far_it_came_and_the_same_command_mends_it(
 
 def test_ports_that_cannot_be_used(esp_image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flash_port, "found_ports", lambda: "")
-    with pytest.raises(PortError, match="^no port was named: no board is plugged in: give PORT=name$"):
+    with pytest.raises(PortError, match="^no port was named: no board is plugged in: give PORT= or --port$"):
         flash_port.check(None)
     with pytest.raises(PortError, match="^/dev/ttyUSB77: there is no such port: plug the box in$"):
         flash_port.check("/dev/ttyUSB77")
     monkeypatch.setattr(flash_port, "found_ports", lambda: "COM3 (CP2102)")
-    with pytest.raises(PortError, match=r"^no port was named: found COM3 \(CP2102\): give PORT=name$"):
+    with pytest.raises(PortError, match=r"^no port was named: found COM3 \(CP2102\): give PORT= or --port$"):
         flash_port.check(None)
     with pytest.raises(PortError, match="cannot be used as a serial port"):
         flash_port.check(str(esp_image / "manifest.json"))
@@ -282,7 +282,7 @@ def test_drives_that_cannot_be_used(uf2_image: Path, tmp_path: Path, monkeypatch
         flash.find_drive(None, 0)
     first = make_drive(tmp_path / "rp2040")
     monkeypatch.setattr(flash, "drive_places", lambda: [other, first])
-    with pytest.raises(FlashError, match="several boot drives are there .*: name one with DRIVE="):
+    with pytest.raises(FlashError, match="several boot drives are there .*: name one with DRIVE= or --drive"):
         flash.find_drive(None, 0)
     (first / "box.uf2").symlink_to("/dev/full")
     with pytest.raises(

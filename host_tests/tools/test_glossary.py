@@ -23,8 +23,10 @@ def test_the_page_is_made_from_the_source() -> None:
 def test_the_box_publishes_every_term_and_code_of_the_page() -> None:
     known, terms = glossary_cli.load()
     assert json.loads(words.glossary()) == known
-    published = dict(words.terms())
-    assert {topic: json.loads(text) for topic, text in published.items()} == {
+    first, *rest = words.messages()
+    assert first == ("glossary", words.glossary())
+    published = dict(rest)
+    assert {topic: json.loads(bytes(text)) for topic, text in published.items()} == {
         "glossary/" + term["term"]: term for term in terms
     }
     page = glossary_cli.PAGE.read_text()
@@ -36,7 +38,8 @@ def test_the_box_publishes_every_term_and_code_of_the_page() -> None:
 
 
 def test_terms_are_short_enough_for_a_message_and_plain() -> None:
-    for _, text in words.terms():
+    for _, text in list(words.messages())[1:]:
+        text = bytes(text).decode()
         assert len(text) < 700 and text.isascii()
         term = json.loads(text)
         assert re.fullmatch("[a-z_0-9]+", term["term"]) and term["definition"].endswith(".") and "|" not in text
@@ -59,7 +62,7 @@ def test_every_code_of_the_firmware_has_a_name() -> None:
 
 def test_without_the_file_there_are_no_terms_and_an_empty_glossary(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(words, "FILE", "none.jsonl")
-    assert list(words.terms()) == []
+    assert list(words.messages()) == [("glossary", words.glossary())]
     assert json.loads(words.glossary()) == {"format": 1, "quality": {}, "event": {}}
 
 

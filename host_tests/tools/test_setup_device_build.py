@@ -147,6 +147,19 @@ def test_what_is_missing_is_named(project: Path) -> None:
         device_build.build("pico")
 
 
+def test_a_full_disk_is_one_line_and_the_next_build_mends_it(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, text: str) -> None:
+        path.write_bytes(text[:9].encode())  # as much as there was room for
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(device_build.BuildError, match="build: No space left on device: the build stopped"):
+            device_build.build("pico")
+    assert (project / "build" / "boards" / "pico.texts.json").stat().st_size == 9
+    assert device_build.build("pico").compiled > 0
+
+
 def test_budgets_catch_growth_and_strangers() -> None:
     assert build_cli.over_budget({"a.mpy": 10}, {"a.mpy": 10}) == []
     assert build_cli.over_budget({"a.mpy": 11, "b.mpy": 1}, {"a.mpy": 10, "c.mpy": 1}) == [

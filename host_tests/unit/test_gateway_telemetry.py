@@ -17,6 +17,7 @@ OTHERS = ("resyncs", "late", "stray_bytes", "foreign_requests", "skipped", "busy
 CAUSES = ("gc", "flash", "erase", "tls", "module", "scan", "hold", "console")
 if not hasattr(gc, "mem_free"):  # CPython
     gc.mem_free = lambda: LARGEST
+HEAD = "0123456789abcdef"
 NAME = "a-name-of-thirty-two-characters-"
 
 
@@ -70,8 +71,9 @@ class Box:
         self.boot = LARGEST
         self.reset_cause = "deep sleep"
         self.halves = ((1000000000, "ffffffff"), (1000000000, "ffffffff"))
-        self.keeper = numbers("heap_low_bytes", "hold_max_ms")
+        self.keeper = numbers("heap_free_bytes", "heap_low_bytes", "hold_max_ms")
         self.keeper.load = self.load
+        self.keeper.do = self.do
         self.full = 0  # so many loads find no room in the heap
         self.buses = [Bus(0, units), Bus(1, units)]
         self.recorder = numbers("records", "dropped_total")
@@ -98,6 +100,9 @@ class Box:
         self.full -= 1
         return importer() if self.full < 0 else None
 
+    async def do(self, cause, work, need_us, sleep_ms):
+        return work()
+
     async def room(self, sleep_ms):
         await sleep_ms(0)
 
@@ -117,13 +122,14 @@ class Box:
 
 def test_everything_is_said():
     box = Box()
-    found = json.loads("".join(vitals.report(box)))
+    found = json.loads("".join(vitals.report(box, HEAD)))
     for key in (
         "format boot reset firmware ot it uptime_s clock utc_ms heap_free_bytes heap_low_bytes hold_max_ms "
         "bus log mqtt net"
     ).split():
         assert key in found, key
-    assert found["clock"] == "set" and found["ot"] == {"revision": 1000000000, "hash": "ffffffff"}
+    assert found["audit"] == HEAD and found["clock"] == "set"
+    assert found["ot"] == {"revision": 1000000000, "hash": "ffffffff"}
     for key in "depth wear_max wear_sum dropped dropped_in_ram retired damaged erases".split():
         assert found["log"][key] == LARGEST
     for key in "connects failures published acked resent".split():
@@ -131,18 +137,18 @@ def test_everything_is_said():
     assert found["bus"][0]["timeouts"] == LARGEST
     assert found["net"] == {"signal_dbm": -127}
     box.net.link = None  # a cable, or no network
-    assert json.loads("".join(vitals.report(box)))["net"] == {"signal_dbm": None}
+    assert json.loads("".join(vitals.report(box, HEAD)))["net"] == {"signal_dbm": None}
     assert found["bus"][1]["silent_units"] == 64 and len(found["bus"][1]["silent"]) == vitals.MAX_SILENT
 
 
 def test_without_a_clock_it_says_so():
-    found = json.loads("".join(vitals.report(Box(utc_ms=None))))
+    found = json.loads("".join(vitals.report(Box(utc_ms=None), "")))
     assert found["clock"] == "unset" and found["utc_ms"] is None
 
 
 def test_the_largest_texts_keep_their_limits():
     box = Box()
-    report = "".join(vitals.report(box))
+    report = "".join(vitals.report(box, HEAD))
     unit = "".join(vitals.unit(box.buses[0], 0))
     print("REPORT: telemetry at its largest: box %d B (limit %d), unit %d B (limit %d), per period at most %d B" % (
         len(report), vitals.BOX_BYTES, len(unit), vitals.UNIT_BYTES, vitals.BUDGET_BYTES))  # fmt: skip

@@ -8,12 +8,25 @@ from array import array
 
 from line import crc16 as defined_crc
 from line import sealed
-from modbus import adu, plain, reply
-from modbus.codes import CRC, TIMEOUT, WRONG_REPLY
-from modbus.crc import TABLE, crc16, move, onward, pick, seal, settle, sound
-from modbus.crc import whole as fast_whole
+from modbus import adu, plain
+from modbus.cells import (
+    BUSY_S,
+    END_MS,
+    LATE_US,
+    LATENCY_US,
+    LEAST_US,
+    LINE_CELLS,
+    LOST_US,
+    READS,
+    SKIPPED,
+    T35_US,
+    TOOK_US,
+    UNIT_CELLS,
+    WATCHED,
+    WHAT,
+)
+from modbus.crc import TABLE, crc16, gate_of, move, pick, seal, settle, sound
 from modbus.line import Line
-from modbus.names import quality_name
 from rig import Rand
 
 GOLDEN = (
@@ -66,32 +79,43 @@ def test_fast_move_and_pick_do_what_the_plain_ones_do():
         plain.move(slow, at, source, start, n)
         assert fast == slow and fast[at : at + n] == source[start : start + n]
         now = (0x3FFFFF00 + rand(512)) & 0x3FFFFFFF  # near the wrap
-        count = rand(12)
+        count = 1 + rand(12)
         ready = array("i", [-1 if rand(4) == 0 else (now + rand(3000) - 1500) & 0x3FFFFFFF for _ in range(count)])
         deadline = array("i", [(now + rand(4000) - 1000) & 0x3FFFFFFF for _ in range(count)])
         rank = bytes(rand(4) for _ in range(count))
-        assert pick(ready, deadline, rank, count, now) == plain.pick(ready, deadline, rank, count, now)
+        done, period = rand(count + 1) - 1, 1 + rand((20, 3000, 100000)[rand(3)])
+        fast, slow = [[cells_of(count), ready[:], deadline[:]] for _ in range(2)]
+        assert pick(*fast, rank, done, period, now) == plain.pick(*slow, rank, done, period, now)
+        assert fast == slow, (ready, deadline, done, period, now)
+
+
+def cells_of(reads):
+    """Cells of a line with so many reads."""
+    cells = array("i", bytes(4 * LINE_CELLS))
+    cells[READS] = reads
+    return cells
+
+
+def picked(ready, deadline, rank, now):
+    return pick(cells_of(len(ready)), array("i", ready), array("i", deadline), rank, -1, 0, now)
 
 
 def test_pick_takes_the_earliest_deadline_and_tells_the_wait():
-    from array import array
-
     same = b"\1\1\1"
-    assert pick(array("i", [10, 5, -1]), array("i", [40, 50, 1]), same, 3, 20) == 0
-    assert pick(array("i", [10, 5, -1]), array("i", [60, 50, 1]), same, 3, 20) == 1
-    assert pick(array("i", [30, 45]), array("i", [60, 50]), same, 2, 20) == -11
-    assert pick(array("i", [-1]), array("i", [0]), same, 1, 20) == -1001
-    assert pick(array("i", [3]), array("i", [7]), same, 1, 0x3FFFFFFF) == -5  # over the wrap
+    assert picked([10, 5, -1], [40, 50, 1], same, 20) == 0
+    assert picked([10, 5, -1], [60, 50, 1], same, 20) == 1
+    assert picked([10, 5, 20], [50, 50, 50], same, 20) == 0
+    assert picked([30, 45], [60, 50], same, 20) == -11
+    assert picked([-1], [0], same, 20) == -1001
+    assert picked([3], [7], same, 0x3FFFFFFF) == -5  # over the wrap
 
 
 def test_pick_takes_the_highest_rank_of_those_that_are_ready():
-    from array import array
-
-    ready = array("i", [10, 5, 6, 30])
-    deadline = array("i", [90, 60, 50, 21])
-    assert pick(ready, deadline, b"\1\2\2\3", 4, 20) == 2  # the fourth is not ready
-    assert pick(ready, deadline, b"\3\2\2\3", 4, 20) == 0
-    assert pick(ready, deadline, b"\0\0\0\0", 4, 20) == 2
+    ready = [10, 5, 6, 30]
+    deadline = [90, 60, 50, 21]
+    assert picked(ready, deadline, b"\1\2\2\3", 20) == 2  # the fourth is not ready
+    assert picked(ready, deadline, b"\3\2\2\3", 20) == 0
+    assert picked(ready, deadline, b"\0\0\0\0", 20) == 2
 
 
 def test_requests_are_built_and_changed_with_a_right_crc():
@@ -116,80 +140,79 @@ def test_times_of_a_line():
             assert "found" in str(error) and "allowed" in str(error)
 
 
-def test_fast_settle_and_onward_do_what_the_plain_ones_do():
+def test_fast_settle_does_what_the_plain_one_does():
     rand = Rand(8)
-    fast = [array("i", bytes(4 * n)) for n in (10, 5, 192)]
-    slow = [array("i", bytes(4 * n)) for n in (10, 5, 192)]
-    fast[1][4] = slow[1][4] = 1750
-    least = 0
-    for _ in range(300):
-        latency = -1 if rand(4) == 0 else rand(60000)
-        values = (rand(90000), rand(50), latency, least, rand(255), rand(0x3FFFFFFF))
-        least = settle(fast[0], fast[1], fast[2], *values)
-        assert least == plain.settle(slow[0], slow[1], slow[2], *values)
+    fast = [array("i", bytes(4 * n)) for n in (LINE_CELLS, UNIT_CELLS, 192)]
+    slow = [array("i", bytes(4 * n)) for n in (LINE_CELLS, UNIT_CELLS, 192)]
+    for _ in range(400):
+        for place, value in (
+            (T35_US, 1750), (TOOK_US, rand(9000000)), (LOST_US, rand(50)), (WATCHED, int(rand(4) > 0)),
+            (LATENCY_US, rand(60000)), (WHAT, rand(0x4000)), (END_MS, rand(0x3FFFFFFF)),
+        ):  # fmt: skip
+            fast[0][place] = slow[0][place] = value
+        kind = 1 + rand(6) // 2
+        settle(fast[0], fast[1], fast[2], kind)
+        plain.settle(slow[0], slow[1], slow[2], kind)
         assert fast == slow, (fast, slow)
-    for _ in range(300):
-        due = (0x3FFFFF00 + rand(512)) & 0x3FFFFFFF  # around the wrap
-        now = (due + rand(400) - 200) & 0x3FFFFFFF
-        tables = [[array("i", (0, -1)), array("i", (0, due))] for _ in range(2)]
-        period = 1 + rand(150)
-        fast, slow = tables
-        assert onward(fast[0], fast[1], 1, period, now) == plain.onward(slow[0], slow[1], 1, period, now)
-        assert fast == slow
+    assert fast[0][BUSY_S] > 1000 and fast[0][LATE_US] > 0 and fast[1][LEAST_US] > 0
 
 
-def test_whole_reply_is_known_at_once_fast_and_plain():
-    rand = Rand(9)
-    for whole in (fast_whole, plain.whole):
-        assert whole(bytearray(REPLY), NEED, REQUEST, TABLE) == 1
-        for other in (sealed((2, 3, 4, 1, 2, 3, 4)), sealed((1, 4, 4, 1, 2, 3, 4)), sealed((1, 3, 5, 1, 2, 3, 4))):
-            assert whole(bytearray(other), NEED, REQUEST, TABLE) == 0
-        for i in range(8 * NEED):
-            damaged = bytearray(REPLY)
-            damaged[i // 8] ^= 1 << i % 8
-            assert whole(damaged, NEED, REQUEST, TABLE) == 0
-        for _ in range(300):
-            data = bytearray((1, 3, 4) + tuple(rand(256) for _ in range(6)))
-            assert whole(data, NEED, REQUEST, TABLE) == (1 if find(data, True) == 0 else 0)
+def test_pick_leaves_out_what_is_past():
+    cells, ready, deadline = cells_of(1), array("i", (0,)), array("i", (0x3FFFFFFF,))
+    assert pick(cells, ready, deadline, b"\1", 0, 10, 8) == 0 and (ready[0], deadline[0]) == (0x3FFFFFFF, 9)
+    assert pick(cells, ready, deadline, b"\1", 0, 10, 38) == 0 and (ready[0], deadline[0]) == (29, 39)
+    assert cells[SKIPPED] == 2
+    assert pick(cells, ready, deadline, b"\1", 0, 10, 49) == 0 and (ready[0], deadline[0]) == (49, 59)  # due at once
+    assert pick(cells, ready, deadline, b"\1", 0, 10, 51) == -9 and cells[SKIPPED] == 3  # in 8 ms
 
 
-def find(data, final=False):
-    return reply.find(bytearray(data), len(data), REQUEST, NEED, final)
+class Door:
+    """A port whose line may get a byte, and a clock."""
+
+    def __init__(self, noise=False):
+        self.left = []
+        self.us = 0
+        self.noise = noise
+
+    def available(self):
+        return int(self.noise)
+
+    def ticks_us(self):
+        self.us = (self.us + 100) & 0x3FFFFFFF
+        return self.us
+
+    def opens(self, make, frame, at):
+        """What left through a gate made by `make`; None: it refused."""
+        self.left = []
+        try:
+            sent = make(self.left.append, self.available, self.ticks_us)(frame, at)
+        except AssertionError:
+            assert self.left == []
+            return None
+        assert len(self.left) == sent
+        return self.left
 
 
-def test_reply_is_found_where_it_is():
-    assert find(REPLY) == 0
-    for stray in (b"\0", b"\xff", b"\x01", b"\x01\x03", b"\x01\x03\x04", b"\x01\x83", b"\0\xff\0\xff"):
-        assert find(stray + REPLY, True) == len(stray), stray
-    assert find(bytes(REQUEST) + REPLY) == 8
-    assert find(bytes(REQUEST) + b"\0" + REPLY) == 9
-    assert find(REPLY + b"\0\0") == 0
-    refusal = sealed((1, 0x83, 2))
-    assert find(refusal) == 0 and find(b"\0" + refusal) == 1
+def test_fast_gate_passes_what_the_plain_one_passes():
+    rand = Rand(10)
+    passed = 0
+    for _ in range(4000):
+        body = [rand(256) for _ in range((8, 8, 4, 7, rand(12))[rand(5)])]
+        if len(body) > 2 and rand(2):
+            body[0] = (0, 1, 247, 248)[rand(4)]
+            body[1] = (0, 1, 2, 3, 4, 5, 6, 15, 16, 17, 43, 43, 0x83)[rand(13)]
+            body[2] = (14, body[2])[rand(2)]
+        frame = bytearray(body)
+        fast, slow = [Door().opens(make, frame, 500) for make in (gate_of, plain.gate_of)]
+        assert fast == slow, frame
+        passed += fast is not None
+    assert passed > 100
 
 
-def test_missing_bytes_are_told():
-    for n in range(3, NEED):
-        assert find(REPLY[:n]) == n - NEED
-    assert find(sealed((1, 0x83, 2))[:4]) == -1
-    for data in (b"", b"\x01", b"\x01\x03", b"\0", bytes(REQUEST), b"\x02\x03\x04"):
-        assert find(data) < -1000, data
-
-
-def test_nothing_but_the_answer_is_taken():
-    other_unit = sealed((2, 3, 4, 1, 2, 3, 4))
-    other_function = sealed((1, 4, 4, 1, 2, 3, 4))
-    other_length = sealed((1, 3, 6, 1, 2, 3, 4, 5, 6))
-    for data in (other_unit, other_function, other_length, bytes(REQUEST), REPLY[:-1], REPLY[:-1] + b"\0"):
-        assert find(data, True) < 0, data
-    assert reply.verdict(bytearray(other_unit), 9, REQUEST) == WRONG_REPLY
-    assert reply.verdict(bytearray(other_length), 11, REQUEST) == WRONG_REPLY
-    assert reply.verdict(bytearray(REPLY), 8, REQUEST) == CRC
-    assert reply.verdict(bytearray(REQUEST), 8, REQUEST) == TIMEOUT
-    assert reply.verdict(bytearray(1), 1, REQUEST) == TIMEOUT
-
-
-def test_qualities_have_names():
-    assert quality_name(0) == "good" and quality_name(5) == "not_asked"
-    assert quality_name(18) == "exception 2 (illegal data address)"
-    assert quality_name(16 + 77) == "exception 77 (unknown)"
+def test_gate_waits_and_keeps_silent_while_others_send():
+    frame = bytearray(sealed((1, 3, 0, 0, 0, 2)))
+    for make in (gate_of, plain.gate_of):
+        door = Door()
+        door.us = 0x3FFFFFC0
+        assert door.opens(make, frame, 1000) == [frame] and door.us == 1036  # over the wrap
+        assert Door(noise=True).opens(make, frame, 1000) == []

@@ -120,9 +120,12 @@ class Ask:
         """Take in what has arrived, behind what is in `buf`. Returns the number of bytes."""
         port = self._port
         heard = 0
-        while port.available():
+        while True:
+            arrived = port.available()
+            if not arrived:
+                break
             room = _BUF - self.n
-            k = port.receive_into(self._chunk, min(room, _BUF) or _BUF)
+            k = port.receive_into(self._chunk, min(arrived, room or _BUF))
             if not k:
                 break
             if room:

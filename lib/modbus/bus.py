@@ -4,9 +4,43 @@
     asyncio.create_task(bus.run(asyncio.sleep_ms))
 
 One long-lived coroutine and no allocation per transaction. Results of one poll are handed over
-while the next request is on the wire.
+while the next request is on the wire. A good poll is one call of `turn` (see modbus.engine) and one of
+on_result; the rest of this file is for all others.
 """
 
+from modbus.cells import (
+    BACK_TO_BACK,
+    CHOOSE,
+    DONE,
+    END_MS,
+    END_US,
+    ENDED,
+    FAR,
+    FINISH,
+    FIRST_GROUP,
+    GAP_US,
+    GO_ON,
+    HANDING,
+    HEARD,
+    HOLD,
+    LAST_US,
+    NEED,
+    PART,
+    PENDING,
+    PENDING_BYTES,
+    PROBE,
+    READ,
+    REPLY,
+    REST,
+    SENT_US,
+    SILENCE_US,
+    STATE,
+    STRANGE,
+    STRAY,
+    TOOK_US,
+    WATCHED,
+    WHAT,
+)
 from modbus.codes import (
     BUS_BACK,
     BUS_FAULT,
@@ -14,27 +48,24 @@ from modbus.codes import (
     EXCEPTION,
     GOOD,
     NOT_ASKED,
-    PAUSE_BOUNDS_MS,
-    PAUSE_NAMES,
     PAUSE_SCAN,
     READ_SPLIT,
     TIMEOUT,
     const,
 )
-from modbus.engine import DONE, GAP, RELAXED_US, REPLY, REST, Engine
-from modbus.evidence import EXCEPTIONS, NAMES, REPLIES, Evidence
+from modbus.counted import HOLD_BIT, SCAN_BIT, Counted
+from modbus.crc import TABLE, turn
+from modbus.engine import RELAXED_US, Engine
+from modbus.evidence import Evidence
 from modbus.scheduler import Scheduler
 from modbus.stranger import SecondClient
 
-_MASK = const(0x3FFFFFFF)
 _WAKE_US = const(1500)  # a sleep ends so long before something is to do
 _HOLD_US = const(4000)  # after so long without a sleep other tasks get their turn
 _BREAK_MS = const(1000)  # between attempts on a port that failed
-_SCAN = const(1 << 5)  # bits of PAUSE_SCAN and PAUSE_HOLD
-_HOLD = const(1 << 6)
 
 
-class Bus:
+class Bus(Counted):
     """A polled line.
 
     port: the seam of firmware/DESIGN.md and lib/modbus/DESIGN.md. line: modbus.line.Line.
@@ -46,46 +77,56 @@ class Bus:
     """
 
     def __init__(self, port, clock, line, plan, on_result, on_event, rand):
-        self.engine = Engine(port, clock, line)
-        self.scheduler = Scheduler(plan, clock, rand, on_event)
+        super().__init__(clock, line, plan)
+        self.evidence = Evidence(line.t35_us, plan.units)
+        self.engine = Engine(port, clock, line, plan.reads, self.evidence)
+        self.scheduler = Scheduler(plan, clock, rand, on_event, self.evidence.cells)
         self.second = SecondClient(clock, on_event)
         self.engine.on_stray = self.second.hear
         self.borrowed = False  # by a search or identification; there is one at a time
-        self.supervision = None
         if any([unit.comm_loss_ms for unit in plan.units]):
             from modbus.supervise import Supervision
 
             self.supervision = Supervision(plan, clock, on_event)
-        self.plan = plan
-        self.line = line
         self.stopped = False
-        self.evidence = Evidence(line.t35_us, plan.units)
-        self.engine.usual_us = self.evidence.usual_us
         self.frozen = None  # evidence.rows() when the last fault began
-        self.pause_ms = [0] * len(PAUSE_NAMES)
-        self.pauses = [0] * len(PAUSE_NAMES)
         self._port = port
         self._clock = clock
         self._us = clock.ticks_us
-        self._ms = clock.ticks_ms
-        self._diff = clock.ticks_diff
         self._on_result = on_result
         self._on_event = on_event
-        self._i = 0  # read in flight
+        self._cells = self.engine.cells
         self._tries = bytearray(len(plan.reads) + 64)
-        self._probe = False
-        self._pending = None  # read whose good result is not yet handed over
-        self._pending_quality = GOOD
-        self._asked = self._granted = 0
-        self._pause_from_ms = [0] * len(PAUSE_NAMES)
-        self._idle_from_ms = self._stats_ms = clock.ticks_ms()
+        self._idle_from_ms = clock.ticks_ms()
         self._idle_for_ms = 0
-        self._back_to_back = False
+        self._on_end = None
         self._rest_us = 0  # silence that the share of the bus demands
         self.broken = False  # the port failed
         self._t35_us = line.t35_us
         self._share = line.share_permille
-        self._pending_ms = self._broken_ms = self._stats_busy_ms = 0
+        self._broken_ms = 0
+        self._look_far()
+        engine, scheduler = self.engine, self.scheduler
+        self._cells[FIRST_GROUP] = plan.first_group
+        self._parts = [  # what `turn` works with, in its order
+            engine.cells,
+            port.available,
+            port.receive_into,
+            clock.ticks_us,
+            clock.ticks_ms,
+            engine.gate.send,
+            on_result,
+            engine.buf,
+            engine.data,
+            TABLE,
+            plan.reads,
+            self.evidence.ring,
+            scheduler.ready,
+            scheduler.deadline,
+            scheduler.rank,
+            self._tries,
+            plan.units[0].cells,  # of the unit that was asked last
+        ]
 
     # --- the loop
 
@@ -118,24 +159,28 @@ class Bus:
     def step(self):
         """Do what can be done now; returns us until there is something to do, 0: go on at once."""
         try:
-            if self.engine.state == REPLY:
-                return self.engine.await_reply()
-            if self._granted:
-                return RELAXED_US
-            if self.engine.state == GAP:
-                if self._asked:
-                    return RELAXED_US
-                wait = self.engine.await_silence()
-                if self._pending is None or self.engine.state != REPLY:
-                    return wait
+            wait = turn(self._parts)
+            if wait >= 0:
+                return wait
+            if wait == PART:
+                wait = self.engine.take_part()
+            elif wait == STRANGE:
+                wait = self.engine.search(self._cells[LAST_US])
+            elif wait == STRAY:
+                self.engine.hear_gap()
         except OSError:
-            self.engine.abort()
+            if self._cells[HANDING]:
+                raise  # it was not the port
             self._break()
-            return 0
-        if self.engine.state == REPLY:
-            return self._deliver_meanwhile()
-        if self.engine.state == DONE:
+            self.engine.abort()
             self._finish()
+            return 0
+        if wait == ENDED:
+            self._ended_well()
+        elif self._cells[STATE] == DONE:
+            self._finish()
+        elif wait != CHOOSE:
+            return max(0, wait)
         return self._next()
 
     def _next(self):
@@ -143,17 +188,14 @@ class Bus:
         if self._asked or self.broken or self._rest_us:
             rest = self._rest()
             if rest:
-                if self._pending is not None:
-                    self._deliver()
+                self._deliver()
                 return rest
         i = self.scheduler.choose()
         if i >= 0:
-            self._i = i
-            self._probe = self.scheduler.ready[i] < 0
-            self.engine.start(self.plan.reads[i])
+            self.engine.start(i, self.scheduler.ready[i] < 0)
             return 0
-        self._back_to_back = False
-        if self._pending is not None:
+        self._interrupted()
+        if self._cells[PENDING]:
             self._deliver()
             return 0
         try:
@@ -171,7 +213,7 @@ class Bus:
         if self.broken and self._diff(self._ms(), self._broken_ms) < _BREAK_MS:
             return 50000
         if self._rest_us:
-            left = self._rest_us - self._diff(self._us(), self.engine.end_us)
+            left = self._rest_us - self._diff(self._us(), self._cells[END_US])
             if left > 0:
                 return min(left, 100000)
             self._rest_us = 0
@@ -179,42 +221,74 @@ class Bus:
 
     # --- outcomes
 
-    def _finish(self):
-        """Account for the transaction that has ended and settle its poll."""
-        engine = self.engine
-        read = engine.read
-        quality = engine.quality
-        engine.state = REST
-        if quality == BUS_FAULT:
-            if self._pending is not None:  # the request never left
-                self._deliver()
-            self._failed(self._i, read, quality, 0)
-            return
-        took_us = self._diff(engine.end_us, engine.sent_us)
-        lost_us = engine.gap_us - self.line.silence_us if self._back_to_back else 0
-        self.evidence.note(read, quality, took_us, lost_us, engine.latency_us, engine.watched, engine.end_ms)
+    def follow(self, on_end):
+        """From now on call on_end(read, quality, took_us) after every transaction, also before a retry; None: no more.
+
+        engine.buf[: engine.heard] is then what came.
+        """
+        self._on_end = on_end
+        self._look_far()
+
+    def _look_far(self):
+        """`turn` chooses the next read by itself unless something is to be seen to between two transactions."""
+        simple = self._on_end is None and self._share == 1000 and not self.broken
+        self._cells[FAR] = HOLD if self._asked else GO_ON if simple else FINISH
+
+    def _ended_well(self):
+        """A good reply, for which all accounts are settled."""
+        c = self._cells
+        c[HEARD] = c[NEED]
+        read = self.plan.reads[c[READ]]
+        self._ended(read, GOOD, c[TOOK_US])
+        self._mend(read)
+
+    def _ended(self, read, quality, took_us):
+        """Of every transaction: the share of the bus, and who follows."""
         if self._share < 1000:
             self._rest_us = (took_us + self._t35_us) // self._share * (1000 - self._share)  # below 2^30
-        self._back_to_back = quality == GOOD or quality >= EXCEPTION
-        if not self._back_to_back:
-            self._failed(self._i, read, quality, took_us)
-            return
-        self._tries[self._i] = 0
+        if self._on_end is not None:
+            self._on_end(read, quality, took_us)
+
+    def _mend(self, read):
+        """An answer: the port works."""
         if self.broken:
             self.broken = False
+            self._look_far()
             self._on_event(BUS_BACK, read.unit.unit_id, 0)
-        self.scheduler.answered(self._i)
-        if (quality == EXCEPTION + 2 or quality == EXCEPTION + 3) and self._split(self._i, read):
+
+    def _finish(self):
+        """Account for the transaction that the readable path has ended and settle its poll."""
+        engine = self.engine
+        c = self._cells
+        i = c[READ]
+        read = self.plan.reads[i]
+        quality = engine.quality
+        c[STATE] = REST
+        if quality == BUS_FAULT:
+            self._deliver()  # the request never left
+            self._failed(i, read, quality, 0)
             return
-        self._pending = read
-        self._pending_quality = quality
-        self._pending_ms = engine.end_ms
+        took_us = self._diff(c[END_US], c[SENT_US])
+        lost_us = c[GAP_US] - c[SILENCE_US] if c[BACK_TO_BACK] else 0
+        self.evidence.note(read, quality, took_us, lost_us, engine.latency_us, c[WATCHED], engine.end_ms)
+        self._ended(read, quality, took_us)
+        c[BACK_TO_BACK] = int(quality == GOOD or quality >= EXCEPTION)
+        if not c[BACK_TO_BACK]:
+            self._failed(i, read, quality, took_us)
+            return
+        self._tries[i] = 0
+        self._mend(read)
+        self.scheduler.answered(i)
+        if (quality == EXCEPTION + 2 or quality == EXCEPTION + 3) and self._split(i, read):
+            return
+        c[PENDING] = i + 1
+        c[PENDING_BYTES] = engine.nbytes
 
     def _failed(self, i, read, quality, took_us):
         scheduler = self.scheduler
         hold_ms = 0
         suspect = False
-        retry = quality != BUS_FAULT and not self._probe and self._tries[i] < read.unit.retries
+        retry = quality != BUS_FAULT and not self._cells[PROBE] and self._tries[i] < read.unit.retries
         if quality == TIMEOUT:
             hold_ms = read.unit.first_byte_timeout_ms
             suspect = scheduler.timed_out()
@@ -228,7 +302,7 @@ class Bus:
         data = self.engine.data
         if quality == BUS_FAULT and not self.broken:
             self._break(3)
-        if quality != TIMEOUT and not self._probe:  # says nothing about the unit, or that it lives
+        if quality != TIMEOUT and not self._cells[PROBE]:  # says nothing about the unit, or that it lives
             scheduler.missed(i)
             self._on_result(read, quality, now, data, 0)
             return
@@ -245,17 +319,12 @@ class Bus:
                     self._on_result(other, BUS_FAULT if quality == BUS_FAULT else NOT_ASKED, now, data, 0)
 
     def _deliver(self):
-        read = self._pending
-        self._pending = None
-        engine = self.engine
-        nbytes = read.need - 5 if self._pending_quality == GOOD else 0
-        self._on_result(read, self._pending_quality, self._pending_ms, engine.data, nbytes)
-
-    def _deliver_meanwhile(self):
-        """While the request is on the wire. Returns us until there is something to do."""
-        self._deliver()
-        wait = self.engine.look_us - self._diff(self._us(), self.engine.sent_us)
-        return wait if wait > 0 else 1
+        """Hand over the result that waits, if there is one, as no request is about to leave: else `turn` does it."""
+        c = self._cells
+        if c[PENDING]:
+            read = self.plan.reads[c[PENDING] - 1]
+            c[PENDING] = 0
+            self._on_result(read, c[WHAT] >> 8, c[END_MS], self.engine.data, c[PENDING_BYTES])
 
     def _split(self, i, read):
         """A merged read was refused: let its halves take its place."""
@@ -272,49 +341,29 @@ class Bus:
         if not self.broken:
             self._on_event(EVENT_BUS_FAULT, reason, 0)
         self.broken = True
+        self._look_far()
         self._broken_ms = self._ms()
 
-    # --- pauses
+    def _interrupted(self):
+        """The next request does not follow on this reply as soon as it could."""
+        self._cells[BACK_TO_BACK] = 0
 
-    def ask(self, cause):
-        """Ask for a pause between transactions; True if it is granted at once. May be called again."""
-        bit = 1 << cause
-        if not self._asked & bit:
-            self._asked |= bit
-            if self.supervision is not None:
-                self.supervision.planned(PAUSE_BOUNDS_MS[cause])
-        return self.granted(cause)
+    # --- pauses
 
     def granted(self, cause):
         """True if the pause has begun: no reply is awaited and none will be before `done(cause)`."""
         bit = 1 << cause
         if self._granted & bit:
             return True
-        if self.engine.state == REPLY or not self._asked & bit:
+        if self._cells[STATE] == REPLY or not self._asked & bit:
             return False
-        others = self._granted & ~_HOLD
-        if others and (cause == PAUSE_SCAN or others & _SCAN):
+        others = self._granted & ~HOLD_BIT
+        if others and (cause == PAUSE_SCAN or others & SCAN_BIT):
             return False  # a reply to a question of the search may come: no flash, no garbage collection
         self._granted |= bit
-        self._back_to_back = False
+        self._interrupted()
         self._pause_from_ms[cause] = self._ms()
         return True
-
-    def done(self, cause):
-        """End a pause, or withdraw the wish for one. Time since it was granted is counted by cause."""
-        bit = 1 << cause
-        if self._granted & bit:
-            took = max(0, self._diff(self._ms(), self._pause_from_ms[cause]))
-            self.pause_ms[cause] = (self.pause_ms[cause] + took) & _MASK
-            self.pauses[cause] = (self.pauses[cause] + 1) & _MASK
-        self._granted &= ~bit
-        self._asked &= ~bit
-        if not self._granted:
-            self.engine.resume(cause >= PAUSE_SCAN)
-
-    def others_wait(self):
-        """True if somebody else than a search waits for a pause or has one."""
-        return self._asked & ~_SCAN & ~_HOLD != 0
 
     def tell_all(self, quality):
         """Report every read with this quality: polling is about to stop for long."""
@@ -327,71 +376,14 @@ class Bus:
 
         While a reply is awaited: until it can be complete. At most 2^29.
         """
-        engine = self.engine
         if self._granted:
             return 0
-        if engine.state == REPLY:
-            return max(0, engine.look_us - self._diff(self._us(), engine.sent_us))
+        if self._cells[STATE] == REPLY:
+            return max(0, self.engine.look_left_us())
         return min(self.idle_ms(), 500000) * 1000
-
-    def expect(self, cause):
-        """Somebody is about to hold the loop for up to the bound of `cause`, without a pause."""
-        if self.supervision is not None:
-            self.supervision.planned(PAUSE_BOUNDS_MS[cause])
-
-    def held(self, cause, held_us, free_us):
-        """Somebody held the loop for held_us when `free_us` was what it says: what was more counts as a pause."""
-        if held_us > free_us:
-            self.pause_ms[cause] = (self.pause_ms[cause] + (held_us - free_us) // 1000) & _MASK
-            self.pauses[cause] = (self.pauses[cause] + 1) & _MASK
-            self._back_to_back = False
 
     def idle_ms(self):
         """For how long nothing will be sent, as far as is known; 0 while polling."""
-        if self.engine.state == REPLY or self.engine.state == GAP:
+        if self.engine.busy():
             return 0
         return max(0, self._idle_for_ms - self._diff(self._ms(), self._idle_from_ms))
-
-    # --- for telemetry (allocates)
-
-    def stats(self, units=True):
-        """Counters of the line as a dict, in the form of the telemetry topic; with `units` those of every unit too.
-
-        busy_permille is the share since the last call.
-        """
-        now = self._ms()
-        passed = max(1, self._diff(now, self._stats_ms))
-        busy_ms = self.evidence.busy_ms()
-        busy = self._diff(busy_ms, self._stats_busy_ms)
-        self._stats_ms = now
-        self._stats_busy_ms = busy_ms
-        stats = {"name": self.line.name}
-        for name, count in zip(NAMES, self.evidence.totals()):
-            stats[name] = count
-        codes = self.evidence.exceptions  # others are at 0
-        stats["exception_codes"] = {str(code): count for code, count in enumerate(codes) if count}
-        stats["resyncs"] = self.engine.resyncs
-        stats["late"] = self.engine.late
-        stats["stray_bytes"] = self.engine.stray_bytes
-        stats["foreign_requests"] = self.second.requests
-        stats["skipped"] = self.scheduler.skipped
-        stats["busy_permille"] = min(1000, busy * 1000 // passed)
-        stats["efficiency_permille"] = self.evidence.efficiency_permille()
-        stats["pause_ms"] = {name: self.pause_ms[k] for k, name in enumerate(PAUSE_NAMES)}
-        if units:
-            stats["units"] = [self.unit_stats(i) for i in range(len(self.plan.units))]
-        return stats
-
-    def unit_stats(self, i, counters=True):
-        """Unit i of the plan as a dict; without `counters` name, state and ticks_ms of the last answer (or None)."""
-        unit, tally, health = self.plan.units[i], self.evidence.tallies[i], self.scheduler.health[i]
-        row = {"unit": unit.name, "unit_id": unit.unit_id, "state": "silent" if health.quarantined else "ok"}
-        if counters:
-            row["latency_us"] = [max(0, unit.latency_min_us), tally.mean_us(), tally.max_us]
-            for name, count in zip(NAMES, tally.counts):
-                row[name] = count
-            row.update({"resyncs": unit.resyncs, "late": unit.late})
-        else:
-            answers = tally.counts[REPLIES] + tally.counts[EXCEPTIONS]
-            row["answered_ms"] = health.since_ms if answers else None
-        return row

@@ -1,11 +1,30 @@
 """What happened on a line: counters, latency, bus time, and the last transactions.
 
-Preallocated; counters wrap at 2^30, as the ticks do. `note` is called once per transaction, so it
-does the good case in one call of machine code: bytecode is what costs on a small board.
+Preallocated; counters wrap at 2^30, as the ticks do. `modbus.native.settle` does the accounts of one
+transaction, in machine code where there is any: `turn` calls it for a good one, `note` for the others.
 """
 
 from array import array
 
+from modbus.cells import (
+    BUSY_S,
+    BUSY_US,
+    END_MS,
+    IDEAL_US,
+    LATE_US,
+    LATENCY_US,
+    LEAST_US,
+    LINE_CELLS,
+    LOST_US,
+    MAX_US,
+    NEXT_ROW,
+    SUM_US,
+    T35_US,
+    TIMES,
+    TOOK_US,
+    WATCHED,
+    WHAT,
+)
 from modbus.codes import CRC, EXCEPTION, GOOD, TIMEOUT, const
 from modbus.crc import settle
 
@@ -20,45 +39,39 @@ NAMES = ("requests", "replies", "timeouts", "crc_errors", "wrong_replies", "exce
 
 _MASK = const(0x3FFFFFFF)
 _RING = const(64)
-_LIMIT_US = const(0x10000000)
-_MAX = const(7)  # places in Tally.counts and Evidence._sums; modbus.native.settle knows them too
-_SUM = const(8)
-_N = const(9)
-_BUSY = const(0)
-_IDEAL = const(1)
-_LOST = const(2)
-_ROW = const(3)
-_T35 = const(4)
 
 
 class Tally:
-    """Counters and latency of one unit; `counts` is indexed by REQUESTS and so on."""
+    """Counters and latency of one unit; `counts`, which are its cells, is indexed by REQUESTS and so on."""
 
-    def __init__(self):
-        self.counts = array("i", bytes(4 * 10))  # behind the counters: largest latency, sum and number of latencies
+    def __init__(self, unit):
+        self.counts = unit.cells
 
     @property
     def max_us(self):
         """Largest latency in us."""
-        return self.counts[_MAX]
+        return self.counts[MAX_US]
+
+    @property
+    def least_us(self):
+        """Latency in us before which an answer need not be looked for."""
+        return self.counts[LEAST_US]
 
     def mean_us(self):
         """Mean latency in us of the last 32 to 64 answers that were seen to come, 0 while there was none."""
         c = self.counts
-        return max(0, c[_SUM] // c[_N]) if c[_N] else 0
+        return max(0, c[SUM_US] // c[TIMES]) if c[TIMES] else 0
 
 
 class Evidence:
     """Evidence of one line. t35_us: its silence between frames; units: those of the plan."""
 
     def __init__(self, t35_us, units):
-        self.tallies = [Tally() for _ in units]
+        self.tallies = [Tally(unit) for unit in units]
         self.exceptions = [0] * 12  # by exception code; others at 0
-        self._busy_ms = 0
-        # us since the last fold: busy; of good transactions, and how much later than allowed these began; then the
-        # next row, and t3.5
-        self._sums = array("i", (0, 0, 0, 0, t35_us))
-        self._rows = array("i", bytes(4 * 3 * _RING))  # end in ticks_ms, duration in us, quality << 8 | group
+        self.cells = array("i", bytes(4 * LINE_CELLS))  # of the line: see modbus.cells
+        self.cells[T35_US] = t35_us
+        self.ring = array("i", bytes(4 * 3 * _RING))  # end in ticks_ms, duration in us, quality << 8 | group
 
     def note(self, read, quality, took_us, lost_us, latency_us, watched, end_ms):
         """One transaction has ended at end_ms, took_us after its request was sent.
@@ -67,67 +80,36 @@ class Evidence:
         watched: it was measured, else the reply was there at the first look and may have come earlier:
         then the next look is earlier, as a late one would prove itself right for ever.
         """
-        unit = read.unit
-        c = self.tallies[unit.index].counts
-        sums = self._sums
-        if quality == GOOD:
-            unit.latency_min_us = settle(
-                c,
-                sums,
-                self._rows,
-                took_us,
-                lost_us,
-                latency_us if watched else -1,
-                unit.latency_min_us,
-                read.group,
-                end_ms,
-            )
-            if sums[_ROW]:
-                return
-        else:
-            c[REQUESTS] = (c[REQUESTS] + 1) & _MASK
-            self._note_failure(c, quality)
-            sums[_BUSY] += took_us + sums[_T35]
-            i = sums[_ROW]
-            sums[_ROW] = (i + 1) & (_RING - 1)
-            i *= 3
-            self._rows[i] = end_ms
-            self._rows[i + 1] = took_us
-            self._rows[i + 2] = quality << 8 | read.group
-        if sums[_BUSY] > _LIMIT_US or sums[_IDEAL] > _LIMIT_US:
-            self._fold()
+        c = self.cells
+        c[END_MS] = end_ms
+        c[TOOK_US] = took_us
+        c[LOST_US] = lost_us
+        c[LATENCY_US] = latency_us
+        c[WATCHED] = int(watched)
+        c[WHAT] = quality << 8 | read.group
+        settle(c, read.unit.cells, self.ring, self._counter_of(quality))
 
-    def _note_failure(self, c, quality):
+    def _counter_of(self, quality):
+        if quality == GOOD:
+            return REPLIES
         if quality >= EXCEPTION:
-            i = EXCEPTIONS
             code = quality - EXCEPTION
             code = code if code < 12 else 0
             self.exceptions[code] = (self.exceptions[code] + 1) & _MASK
-        elif quality == TIMEOUT:
-            i = TIMEOUTS
-        elif quality == CRC:
-            i = CRC_ERRORS
-        else:
-            i = WRONG_REPLIES
-        c[i] = (c[i] + 1) & _MASK
+            return EXCEPTIONS
+        if quality == TIMEOUT:
+            return TIMEOUTS
+        return CRC_ERRORS if quality == CRC else WRONG_REPLIES
 
     def usual_us(self, unit):
         """Latency in us that an answer of `unit` most likely has."""
-        return self.tallies[unit.index].mean_us() or unit.latency_min_us
+        tally = self.tallies[unit.index]
+        return tally.mean_us() or tally.least_us
 
     def note_retry(self, read):
         """The request of `read` will be sent again."""
-        c = self.tallies[read.unit.index].counts
+        c = read.unit.cells
         c[RETRIES] = (c[RETRIES] + 1) & _MASK
-
-    def _fold(self):
-        """Keep sums of us below 2^30; seen to after every 64 transactions and after each failed one."""
-        sums = self._sums
-        self._busy_ms = (self._busy_ms + sums[_BUSY] // 1000) & _MASK
-        sums[_BUSY] %= 1000
-        if sums[_IDEAL] > _LIMIT_US:
-            sums[_IDEAL] >>= 1
-            sums[_LOST] >>= 1
 
     # --- for reading (allocates)
 
@@ -137,17 +119,16 @@ class Evidence:
 
     def busy_ms(self):
         """Time in ms that transactions have taken, with t3.5; modulo 2^30."""
-        self._fold()
-        return self._busy_ms
+        return (self.cells[BUSY_S] * 1000 + self.cells[BUSY_US] // 1000) & _MASK
 
     def efficiency_permille(self):
         """Time that good transactions needed, of the time that they took."""
-        ideal, lost = self._sums[_IDEAL], self._sums[_LOST]
+        ideal, lost = self.cells[IDEAL_US], self.cells[LATE_US]
         return ideal * 1000 // (ideal + lost) if ideal + lost else 1000
 
     def rows(self):
         """The last 64 transactions, oldest first: (end in ticks_ms, group, quality, duration in us)."""
         n = min(self.totals()[REQUESTS], _RING)
-        rows = self._rows
-        order = [(self._sums[_ROW] - n + k) % _RING * 3 for k in range(n)]
+        rows = self.ring
+        order = [(self.cells[NEXT_ROW] - n + k) % _RING * 3 for k in range(n)]
         return [(rows[i], rows[i + 2] & 0xFF, rows[i + 2] >> 8, rows[i + 1]) for i in order]

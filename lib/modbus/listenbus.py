@@ -18,18 +18,18 @@ Promises
 
 from array import array
 
-from modbus.bus import Bus
+from modbus.cells import FAILS, SINCE_MS
 from modbus.codes import (
     BUS_BACK,
     EVENT_BUS_FAULT,
     NOT_ASKED,
-    PAUSE_NAMES,
     READ_SPLIT,
     TIMEOUT,
     UNIT_BACK,
     UNIT_SILENT,
     const,
 )
+from modbus.counted import Counted
 from modbus.evidence import Evidence
 from modbus.overhear import PlanFeed, Tap
 from modbus.scheduler import Health
@@ -44,26 +44,15 @@ _BREAK_MS = const(1000)  # between attempts on a port that failed
 _LONG_MS = const(0x1FFFFFFF)
 
 
-class ListeningBus:
+class ListeningBus(Counted):
     """See above. port, line, plan, on_result, on_event: as for modbus.bus.Bus."""
 
-    ask = Bus.ask
-    done = Bus.done
-    held = Bus.held
-    expect = Bus.expect
-    stats = Bus.stats
-    unit_stats = Bus.unit_stats
-
     def __init__(self, port, clock, line, plan, on_result, on_event):
-        self.line = line
-        self.plan = plan
+        super().__init__(clock, line, plan)
         self.stopped = False
         self.evidence = Evidence(line.t35_us, plan.units)
         self.frozen = None  # evidence.rows() when the last fault began
-        self.pause_ms = [0] * len(PAUSE_NAMES)
-        self.pauses = [0] * len(PAUSE_NAMES)
-        self.health = [Health(unit, []) for unit in plan.units]
-        self.supervision = None
+        self.health = [Health(unit, [], clock.ticks_ms()) for unit in plan.units]
         self.fault = False
         self.quarantined = 0
         self.skipped = 0  # overheard results that came sooner than the plan wants them
@@ -71,8 +60,6 @@ class ListeningBus:
         # Whoever reads the counters of a Bus finds them here, too.
         self.scheduler = self.engine = self.second = self
         self._clock = clock
-        self._ms = clock.ticks_ms
-        self._diff = clock.ticks_diff
         self._add = clock.ticks_add
         self._on_result = on_result
         self._on_event = on_event
@@ -84,19 +71,12 @@ class ListeningBus:
         now = clock.ticks_ms()
         self._due_ms = array("i", [now] * len(plan.reads))  # of the next result that is passed on
         self._stale_ms = array("i", [self._add(now, _stale_after(read)) for read in plan.reads])
-        for health in self.health:
-            health.since_ms = now
         self._turn = 0  # the read whose silence is looked at next
         self._frames = 0
         self._frame_ms = now
         self._silence_ms = max(_STALE_MS, 3 * min([read.period_ms for read in plan.reads]))
-        self._asked = self._granted = 0
         self._asked_ms = self._add(now, -3 * _GRANT_MS)
-        self._pause_from_ms = [0] * len(PAUSE_NAMES)
-        self._back_to_back = False
         self._t35_us = line.t35_us
-        self._stats_ms = now
-        self._stats_busy_ms = 0
 
     @property
     def stray_bytes(self):
@@ -157,7 +137,7 @@ class ListeningBus:
 
     def _judge(self, health, quality, now):
         if quality == TIMEOUT:
-            health.fails += 1
+            health.cells[FAILS] += 1
             if health.fails == _SILENT:
                 self._doubt(health)
                 self.frozen = self.evidence.rows()
@@ -170,8 +150,8 @@ class ListeningBus:
         if health.announced:
             health.announced = False
             self._on_event(UNIT_BACK, health.unit.unit_id, self._since(health, now))
-        health.fails = 0
-        health.since_ms = now
+        health.cells[FAILS] = 0
+        health.cells[SINCE_MS] = now
 
     def _doubt(self, health):
         if not health.quarantined:

@@ -102,8 +102,9 @@ class Tap:
     def step(self):
         """Take what has arrived; returns us until the next look. OSError of the port is passed on."""
         now = self._us()
-        if self._available():
-            n = self._receive_into(self._chunk, _CHUNK)
+        arrived = self._available()
+        if arrived:
+            n = self._receive_into(self._chunk, min(arrived, _CHUNK))
             self._last_us = now
             self.quiet_us = 0
             self._rested = False

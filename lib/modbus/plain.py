@@ -3,6 +3,87 @@
 Same functions, same results, no allocation on MicroPython.
 """
 
+from modbus.cells import (
+    ANSWERS,
+    BACK_TO_BACK,
+    BEHIND_US,
+    BUSY_S,
+    BUSY_US,
+    CHOOSE,
+    COUNT,
+    ECHO,
+    END_MS,
+    END_US,
+    ENDED,
+    EXACT,
+    FAILS,
+    FAR,
+    FIRST_GROUP,
+    GAP,
+    GAP_US,
+    GO_ON,
+    HANDING,
+    HEAD,
+    IDEAL_US,
+    LAST_US,
+    LATE_US,
+    LATENCY_US,
+    LEAST_US,
+    LOOK_US,
+    LOST_US,
+    MAX_US,
+    MISSING,
+    NEED,
+    NEXT_ROW,
+    NOISE_US,
+    OWES,
+    PART,
+    PENDING,
+    PENDING_BYTES,
+    PERIOD_MS,
+    PROBE,
+    QUARANTINED,
+    READ,
+    READS,
+    REPLY,
+    REST,
+    ROW,
+    SEEN_US,
+    SENT_US,
+    SILENCE_US,
+    SINCE_MS,
+    SKIPPED,
+    SLACK_US,
+    SPIN_US,
+    STATE,
+    STOP_US,
+    STRANGE,
+    STRAY,
+    SUM_US,
+    T35_US,
+    TICK_MS,
+    TICK_US,
+    TIMES,
+    TOOK_US,
+    UNCLEAR,
+    UNIT,
+    WATCHED,
+    WHAT,
+    WIRE_US,
+)
+from modbus.codes import const
+
+_REPLIES = const(1)
+_TIGHT_US = const(8000)
+_WATCH_US = const(2000)
+_HELD_US = const(700)
+_EARLY_US = const(500)
+_RELAXED_US = const(2500)
+_MASK = const(0x3FFFFFFF)
+_HALF = const(0x20000000)
+_LIMIT_US = const(0x10000000)
+_TICK_LIMIT_MS = const(200000)
+
 
 def crc16(buf, start, n, table):
     """CRC-16/MODBUS of buf[start:start + n]."""
@@ -12,37 +93,40 @@ def crc16(buf, start, n, table):
     return crc
 
 
-def whole(buf, n, request, table):
-    """1 if buf[0:n] is, from its first byte to its last, a good reply to the request; else 0."""
-    if buf[0] != request[0] or buf[1] != request[1] or buf[2] != n - 5:
-        return 0
-    return 1 if crc16(buf, 0, n, table) == 0 else 0
-
-
 def move(to, at, source, start, n):
     """Copy n bytes: to[at:at + n] = source[start:start + n], first byte first."""
     for i in range(n):
         to[at + i] = source[start + i]
 
 
-def pick(ready, deadline, rank, n, now):
+def pick(c, ready, deadline, rank, done, period, now):
     """Index of the read that is ready at `now`: of the highest rank, among these of the earliest deadline.
 
-    Times are ticks_ms (30 bits); -1 in `ready` takes a read out. When none is ready:
-    -1 - ms until the first one is, at most 1000.
+    Before that read `done`, if it is not -1, is set to its next grid point that is not past; polls that are left
+    out are counted. Times are ticks_ms (30 bits); -1 in `ready` takes a read out. When none is
+    ready: -1 - ms until the first one is, at most 1000.
     """
+    if done >= 0:
+        due = deadline[done]
+        behind = ((now - due + _HALF) & _MASK) - _HALF
+        if behind >= period:
+            skipped = behind // period
+            c[SKIPPED] = (c[SKIPPED] + skipped) & _MASK
+            due += skipped * period
+        ready[done] = due & _MASK
+        deadline[done] = (due + period) & _MASK
     best = -1
     best_left = 0
     best_rank = 0
     wait = 1000
-    for i in range(n):
+    for i in range(c[READS]):
         at = ready[i]
         if at >= 0:
-            left = ((at - now + 0x20000000) & 0x3FFFFFFF) - 0x20000000
+            left = ((at - now + _HALF) & _MASK) - _HALF
             if left <= 0:
                 level = rank[i]
                 if level >= best_rank:
-                    left = ((deadline[i] - now + 0x20000000) & 0x3FFFFFFF) - 0x20000000
+                    left = ((deadline[i] - now + _HALF) & _MASK) - _HALF
                     if best < 0 or left < best_left or level > best_rank:
                         best = i
                         best_left = left
@@ -54,45 +138,210 @@ def pick(ready, deadline, rank, n, now):
     return -1 - wait
 
 
-def settle(counts, sums, rows, took, lost, latency, least, group, end):
-    """Account for one good transaction: see modbus.evidence for the places. Returns the least latency from now on.
+def settle(c, unit, rows, kind):
+    """Account for the transaction that c tells of (END_MS to WHAT, WATCHED): see modbus.evidence.
 
-    latency: -1 if it was not watched. Times in us but for `end`, which is in ticks_ms.
+    kind: which counter of the unit besides the requests.
     """
-    counts[0] = (counts[0] + 1) & 0x3FFFFFFF
-    counts[1] = (counts[1] + 1) & 0x3FFFFFFF
-    if latency < 0:
-        least = (least * 3) >> 2
-    else:
-        n = counts[9]
-        if latency < least or n == 0:
-            least = latency
+    unit[0] = (unit[0] + 1) & _MASK
+    unit[kind] = (unit[kind] + 1) & _MASK
+    took = c[TOOK_US] + c[T35_US]
+    busy = c[BUSY_US] + took
+    c[BUSY_S] += busy // 1000000
+    c[BUSY_US] = busy % 1000000
+    if kind == _REPLIES:
+        c[IDEAL_US] += took
+        c[LATE_US] += c[LOST_US]
+        if c[IDEAL_US] > _LIMIT_US:
+            c[IDEAL_US] = c[IDEAL_US] >> 1
+            c[LATE_US] = c[LATE_US] >> 1
+        least = unit[LEAST_US]
+        n = unit[TIMES]
+        latency = c[LATENCY_US]
+        if not c[WATCHED]:
+            least = (least * 3) >> 2
         else:
-            least += (latency - least) >> 4
-        if latency > counts[7]:
-            counts[7] = latency
-        if n == 64:
-            n = 32
-            counts[8] = counts[8] >> 1
-        counts[9] = n + 1
-        counts[8] += latency
-    sums[0] += took + sums[4]
-    sums[1] += took + sums[4]
-    sums[2] += lost
-    i = sums[3]
-    sums[3] = (i + 1) & 63
-    i *= 3
-    rows[i] = end
-    rows[i + 1] = took
-    rows[i + 2] = group
-    return least
+            if latency < least or n == 0:
+                least = latency
+            else:
+                least += (latency - least) >> 4
+            if latency > unit[MAX_US]:
+                unit[MAX_US] = latency
+            if n == 64:
+                n = 32
+                unit[SUM_US] = unit[SUM_US] >> 1
+            unit[TIMES] = n + 1
+            unit[SUM_US] += latency
+        unit[LEAST_US] = least
+    n = c[NEXT_ROW]
+    c[NEXT_ROW] = (n + 1) & 63
+    n *= 3
+    rows[n] = c[END_MS]
+    rows[n + 1] = c[TOOK_US]
+    rows[n + 2] = c[WHAT]
 
 
-def onward(ready, deadline, i, period, now):
-    """Set read i to its next grid point. Returns 0, or 1 with nothing changed if polls would be left out."""
-    due = deadline[i] & 0x3FFFFFFF
-    if ((now - due + 0x20000000) & 0x3FFFFFFF) - 0x20000000 >= period:
+def gate_of(send, available, us):
+    """The gate of a port: the one function that writes to it. See modbus.gate."""
+
+    def gate(frame, at):
+        n = len(frame)
+        allowed = -1  # length of a read with this function
+        if n >= 4:
+            function = frame[1]
+            if function == 17:
+                allowed = 4
+            elif function == 43 and frame[2] == 14:
+                allowed = 7
+            elif function and function <= 4:
+                allowed = 8
+        if n != allowed or not frame[0] or frame[0] > 247:
+            raise AssertionError("the gate passes reads only")
+        while True:
+            if available():
+                return 0
+            if ((us() - at) & _MASK) < _HALF:
+                break
+        send(frame)
         return 1
-    ready[i] = due
-    deadline[i] = (due + period) & 0x3FFFFFFF
-    return 0
+
+    return gate
+
+
+def turn(parts):
+    """The good way of a poll, as far as it goes without waiting for more than 4 ms: see modbus.engine.
+
+    parts: what `Bus` has gathered for it; the first are the line's cells. Returns us
+    until there is something to do, or a code, below 0: then the readable path takes over where
+    this has stopped. Exceptions of port, gate and on_result are passed on.
+    """
+    (
+        c, available, receive, us, ms, gate, on_result, buf, data, table, reads, rows, ready, deadline, rank, tries,
+        unit,
+    ) = parts  # fmt: skip
+    now = us()
+    i = -1  # the read that is done
+    if c[STATE] == REPLY:
+        # Watch tightly for the bytes that are missing, for 2 ms at most.
+        since = (now - c[SENT_US]) & _MASK
+        k = c[LOOK_US] - since
+        if k > c[SPIN_US]:
+            return k
+        if not c[EXACT]:
+            return PART
+        missing = c[MISSING]
+        until = since + _WATCH_US
+        if k <= -_TIGHT_US:
+            until = 0  # it is long overdue
+        while True:
+            k = 16
+            while k:
+                arrived = available()
+                if arrived >= missing:
+                    break
+                k -= 1
+            now = us()
+            since = (now - c[SENT_US]) & _MASK
+            if k:
+                break
+            c[SEEN_US] = since
+            c[WATCHED] = 1
+            if since >= until:
+                return PART
+        # Is it the whole reply, and nothing but it?
+        n = c[NEED]
+        if arrived != n or c[COUNT] or c[ECHO]:
+            return PART
+        c[LAST_US] = now
+        k = receive(buf, n)
+        c[COUNT] = k
+        if k != n or buf[0] | buf[1] << 8 != c[HEAD] or buf[2] != n - 5:
+            return STRANGE
+        # Sound, of a unit that nobody doubts?
+        latency = since + c[STOP_US] - c[WIRE_US]
+        if crc16(buf, 0, n, table) or c[PROBE] or c[UNCLEAR] or c[SLACK_US] or unit[OWES]:
+            return STRANGE
+        if latency < -_EARLY_US - (c[WIRE_US] >> 5):  # it can be no answer to this request
+            return STRANGE
+        # Where the loop was held it was seen late, and ended when it usually does.
+        end_ms = ms()
+        last = now
+        behind = since - c[SEEN_US]
+        if c[WATCHED] and behind <= _HELD_US:
+            behind = 0
+        else:
+            usual = unit[SUM_US] // unit[TIMES] if unit[TIMES] else unit[LEAST_US]
+            behind = max(0, min(behind, latency - usual))
+            if behind > _EARLY_US:
+                if ((end_ms - c[TICK_MS]) & _MASK) > _TICK_LIMIT_MS:
+                    return STRANGE
+                last = (now - behind) & _MASK
+                end_ms = (c[TICK_MS] + (((last - c[TICK_US] + _HALF) & _MASK) - _HALF) // 1000) & _MASK
+        # Account for it.
+        i = c[READ]
+        c[END_US] = last
+        c[END_MS] = end_ms
+        c[TOOK_US] = (last - c[SENT_US]) & _MASK
+        c[LATENCY_US] = max(0, latency - behind)
+        c[LOST_US] = c[GAP_US] - c[SILENCE_US] if c[BACK_TO_BACK] else 0
+        c[WHAT] = c[FIRST_GROUP] + i
+        settle(c, unit, rows, _REPLIES)
+        unit[FAILS] = 0
+        unit[SINCE_MS] = c[END_MS]
+        c[ROW] = 0
+        c[ANSWERS] = (c[ANSWERS] + 1) & _MASK
+        tries[i] = 0
+        move(data, 0, buf, 3, n - 5)
+        c[PENDING] = i + 1
+        c[PENDING_BYTES] = n - 5
+        c[BEHIND_US] = behind
+        c[COUNT] = 0
+        c[BACK_TO_BACK] = 1
+        c[STATE] = REST
+    if c[STATE] == REST:
+        k = pick(c, ready, deadline, rank, i, c[PERIOD_MS], ms())
+        if c[FAR] != GO_ON:
+            return CHOOSE if i < 0 else ENDED
+        if k < 0 or c[QUARANTINED]:
+            return CHOOSE
+        c[READ] = k
+        c[PROBE] = 0
+        c[NOISE_US] = now
+        c[STATE] = GAP
+    if not c[FAR]:
+        return _RELAXED_US
+    # The gap and the request.
+    last = c[LAST_US]
+    k = c[SILENCE_US] - ((us() - last) & _MASK)
+    if k > c[SPIN_US]:
+        return STRAY if available() else k
+    read = reads[c[READ]]
+    frame = read.frame
+    if not gate(frame, (last + c[SILENCE_US]) & _MASK):
+        return STRAY
+    now = us()
+    c[SENT_US] = now
+    c[GAP_US] = ((now - last) & _MASK) + c[BEHIND_US]
+    c[HEAD] = frame[0] | frame[1] << 8
+    k = read.need
+    c[NEED] = k
+    if c[ECHO]:
+        k += len(frame)
+    c[MISSING] = k
+    c[PERIOD_MS] = read.period_ms
+    unit = read.unit.cells
+    parts[UNIT] = unit
+    c[WIRE_US] = read.wire_us
+    k = min(c[WIRE_US] + unit[LEAST_US], read.first_us)
+    c[LOOK_US] = k
+    c[COUNT] = c[BEHIND_US] = c[WATCHED] = c[SEEN_US] = 0
+    c[STATE] = REPLY
+    # Meanwhile the result of the poll before.
+    if c[PENDING]:
+        read = reads[c[PENDING] - 1]
+        c[PENDING] = 0
+        c[HANDING] = 1
+        on_result(read, c[WHAT] >> 8, c[END_MS], data, c[PENDING_BYTES])
+        c[HANDING] = 0
+        k -= (us() - now) & _MASK
+    return k if k > 0 else 1

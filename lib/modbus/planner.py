@@ -12,6 +12,7 @@ Loaded by modbus.plan when it is needed, and released by the application after t
 from array import array
 
 from modbus import adu, pdu
+from modbus.cells import UNIT_CELLS
 from modbus.plan import Read, Unit
 from modbus.widths import words_of
 
@@ -55,7 +56,7 @@ def _unit(config, index):
     unit.max_registers = min(config.get("max_registers", 60), 125)
     unit.max_gap = config.get("max_gap", 8)
     unit.comm_loss_ms = config.get("comm_loss_ms", 0)
-    unit.latency_min_us = 0
+    unit.cells = array("i", bytes(4 * UNIT_CELLS))  # counters, latency, health: see modbus.cells
     unit.resyncs = unit.late = 0  # see modbus.engine
     return unit
 

@@ -24,8 +24,9 @@ never can be clear: then the unit is called silent.
 
 from array import array
 
+from modbus.cells import ANSWERS, FAILS, QUARANTINED, READS, ROW, SINCE_MS, SKIPPED, UNCLEAR
 from modbus.codes import BUS_BACK, EVENT_BUS_FAULT, UNIT_BACK, UNIT_SILENT, const
-from modbus.crc import onward, pick
+from modbus.crc import pick
 
 FAIL_LIMIT = const(2)
 SUSPECT_LIMIT = const(3)
@@ -38,36 +39,46 @@ _MASK = const(0x3FFFFFFF)
 
 
 class Health:
-    """What the scheduler knows of one unit."""
+    """What the scheduler knows of one unit; the rest is in its cells."""
 
-    def __init__(self, unit, indexes):
+    def __init__(self, unit, indexes, now_ms):
         self.unit = unit
+        self.cells = unit.cells
+        self.cells[FAILS] = 0
+        self.cells[SINCE_MS] = now_ms
         self.indexes = indexes  # of its reads
-        self.fails = 0  # failed polls in a row
         self.quarantined = False
         self.announced = False  # unit_silent was reported
         self.mark = 0  # answers of all units when this unit began to fail
-        self.since_ms = 0  # of its last answer
         self.probe_ms = 0  # next probe
         self.interval_ms = PROBE_FIRST_MS
         self.turn = 0  # which of its reads is the next probe
 
+    @property
+    def fails(self):
+        """Failed polls in a row."""
+        return self.cells[FAILS]
+
+    @property
+    def since_ms(self):
+        """ticks_ms of its last answer, or of the begin."""
+        return self.cells[SINCE_MS]
+
 
 class Scheduler:
-    """Schedule of one plan. rand(n) gives an int 0..n-1; on_event(code, a, b) as in modbus.codes."""
+    """Schedule of one plan. rand(n) gives an int 0..n-1; on_event(code, a, b) as in modbus.codes.
 
-    def __init__(self, plan, clock, rand, on_event):
+    cells: of the line, see modbus.cells.
+    """
+
+    def __init__(self, plan, clock, rand, on_event, cells):
         self._ms = clock.ticks_ms
         self._diff = clock.ticks_diff
         self._add = clock.ticks_add
         self._rand = rand
         self._on_event = on_event
         self.fault = False  # no unit answers
-        self.skipped = 0  # polls that were left out, modulo 2^30
-        self.quarantined = 0  # units
-        self._answers = 0
-        self._row = 0  # timeouts since the last answer
-        self._unclear = False  # silence of a unit is not yet attributed
+        self.cells = cells
         self._round = 0  # probes that go out without regard to their share, after a bus fault
         self._probe_ok_ms = 0
         self.load(plan)
@@ -84,12 +95,19 @@ class Scheduler:
         self.health = []
         for unit in plan.units:
             indexes = [i for i, read in enumerate(plan.reads) if read.unit is unit]
-            health = Health(unit, indexes)
-            health.since_ms = now
-            self.health.append(health)
-        self._health_at = [self.health_of(read) for read in plan.reads]
-        self.quarantined = 0
+            self.health.append(Health(unit, indexes, now))
+        self.cells[QUARANTINED] = 0
         self._probe_ok_ms = now
+
+    @property
+    def quarantined(self):
+        """Number of units that are in quarantine."""
+        return self.cells[QUARANTINED]
+
+    @property
+    def skipped(self):
+        """Polls that were left out, modulo 2^30."""
+        return self.cells[SKIPPED]
 
     def begin(self):
         """Polling begins now: so do the grids, which were laid when the plan was loaded. Once for each plan."""
@@ -106,6 +124,7 @@ class Scheduler:
         self.ready.append(due_ms if read.active else -1)
         self.deadline.append(self._add(due_ms, read.period_ms))
         self.rank.append(read.priority)
+        self.cells[READS] = len(self.ready)
 
     def health_of(self, read):
         """Health of a read's unit."""
@@ -114,8 +133,8 @@ class Scheduler:
     def choose(self):
         """Index of the read to send now, or -1 - ms until there may be one (at most 1000)."""
         now = self._ms()
-        choice = pick(self.ready, self.deadline, self.rank, len(self.ready), now)
-        return self._or_probe(choice, now) if self.quarantined else choice
+        choice = pick(self.cells, self.ready, self.deadline, self.rank, -1, 0, now)
+        return self._or_probe(choice, now) if self.cells[QUARANTINED] else choice
 
     def _or_probe(self, choice, now):
         """The same while units are in quarantine; choice: what is next of the others."""
@@ -145,7 +164,7 @@ class Scheduler:
 
     def _others_live(self):
         """True if a unit is polled that a probe could keep waiting."""
-        return self.quarantined < len(self.health)
+        return self.cells[QUARANTINED] < len(self.health)
 
     def _probe_of(self, health):
         """Index of the read that probes a unit; its reads take turns."""
@@ -169,45 +188,45 @@ class Scheduler:
 
     def timed_out(self):
         """A request was not answered; returns True if the line itself is suspected."""
-        self._row += 1
-        return self._row >= SUSPECT_LIMIT and len(self.health) > 1
+        self.cells[ROW] += 1
+        return self.cells[ROW] >= SUSPECT_LIMIT and len(self.health) > 1
 
     def answered(self, i):
         """Read i was answered (an exception is an answer): set its next time, end a quarantine."""
-        self._row = 0
-        self._answers = (self._answers + 1) & _MASK
-        health = self._health_at[i]
+        c = self.cells
+        c[ROW] = 0
+        c[ANSWERS] = (c[ANSWERS] + 1) & _MASK
+        health = self.health_of(self.plan.reads[i])
         now = self._ms()
-        if health.quarantined or self._unclear:
+        if health.quarantined or c[UNCLEAR]:
             self._recover(health, now)
-        health.fails = 0
-        health.since_ms = now
-        if onward(self.ready, self.deadline, i, self.plan.reads[i].period_ms, now):
-            self._advance(i, now)
+        health.cells[FAILS] = 0
+        health.cells[SINCE_MS] = now
+        self._advance(i, now)
 
     def _recover(self, health, now):
         """This answer ends a quarantine, or tells that others are silent and not the bus."""
         if health.quarantined:
-            health.fails = 0
+            health.cells[FAILS] = 0
             self._release(health, min(max(0, self._diff(now, health.since_ms)), _LONG_MS), now)
-        if self._unclear:
-            self._unclear = False
+        if self.cells[UNCLEAR]:
+            self.cells[UNCLEAR] = 0
             for other in self.health:
                 if other.quarantined and other.fails and not other.announced:
                     self._announce(other, now)
 
     def _release(self, health, silent_ms, now):
         health.quarantined = False
-        self.quarantined -= 1
+        self.cells[QUARANTINED] -= 1
         self._round -= 1
         if self.fault:
             self.fault = False
             self._on_event(BUS_BACK, health.unit.unit_id, 0)
-            self._round = self.quarantined
+            self._round = self.cells[QUARANTINED]
             for other in self.health:
                 other.probe_ms = now
                 other.interval_ms = PROBE_FIRST_MS
-                other.fails = 0
+                other.cells[FAILS] = 0
         if health.announced:
             health.announced = False
             self._on_event(UNIT_BACK, health.unit.unit_id, silent_ms)
@@ -226,10 +245,10 @@ class Scheduler:
         health = self.health_of(self.plan.reads[i])
         now = self._ms()
         if self._diff(now, health.since_ms) < 0:
-            health.since_ms = self._add(now, -_LONG_MS)
-        health.fails += 1
+            health.cells[SINCE_MS] = self._add(now, -_LONG_MS)
+        health.cells[FAILS] += 1
         if health.fails == 1:
-            health.mark = self._answers
+            health.mark = self.cells[ANSWERS]
         if health.quarantined:
             self._round -= 1
             self._probe_ok_ms = self._add(now, PROBE_SHARE * cost_ms)
@@ -251,13 +270,13 @@ class Scheduler:
 
     def missed(self, i):
         """The poll of read i failed, but not by its unit's silence: wait for its next time."""
-        self._row = 0
+        self.cells[ROW] = 0
         self._advance(i, self._ms())
 
     def _quarantine(self, health):
         health.quarantined = True
         health.interval_ms = PROBE_FIRST_MS
-        self.quarantined += 1
+        self.cells[QUARANTINED] += 1
         for k in health.indexes:
             self.ready[k] = -1
 
@@ -269,10 +288,10 @@ class Scheduler:
                 self._on_event(EVENT_BUS_FAULT, 1, 0)
                 for other in self.health:
                     other.probe_ms = now
-        elif not health.announced and (health.mark != self._answers or len(self.health) == 1):
+        elif not health.announced and (health.mark != self.cells[ANSWERS] or len(self.health) == 1):
             self._announce(health, now)
         elif not health.announced:
-            self._unclear = True
+            self.cells[UNCLEAR] = 1
             for other in self.health:
                 if not other.quarantined:
                     self._hurry(other, now)
@@ -293,15 +312,7 @@ class Scheduler:
 
     def _advance(self, i, now):
         """Set read i to its next grid point that is not past."""
-        period = self.plan.reads[i].period_ms
-        due = self.deadline[i]
-        behind = self._diff(now, due)
-        if behind >= period:
-            skip = behind // period
-            self.skipped = (self.skipped + skip) & _MASK
-            due = self._add(due, skip * period)
-        self.ready[i] = due
-        self.deadline[i] = self._add(due, period)
+        pick(self.cells, self.ready, self.deadline, self.rank, i, self.plan.reads[i].period_ms, now)
 
     def adopt(self, old):
         """The plan has replaced read `old` by two: poll them at once, `old` no more."""
@@ -313,5 +324,5 @@ class Scheduler:
             self.deadline.append(self.deadline[old])
             self.rank.append(self.plan.reads[i].priority)
             health.indexes.append(i)
-            self._health_at.append(health)
+        self.cells[READS] = len(self.ready)
         health.indexes.remove(old)

@@ -179,13 +179,13 @@ class Line:
         return [sum([self._scores[i] for i in range(kind, len(self._scores), 3)]) for kind in range(3)]
 
     def _echo(self):
-        # The engine's mark stays for ever: it is taken away now and then, and comes back with the next echo.
+        # The engine's mark stays for ever: it is taken away now and then.
         self._rounds += 1
         engine = self._engine
         if not getattr(engine, "echo", False):
             return False
-        if self._rounds % _ECHO_ROUNDS == 0:  # a reply is found behind an echo with or without the mark
-            engine.echo = False
+        if self._rounds % _ECHO_ROUNDS == 0:
+            engine.forget_echo()
         return True
 
     def _count(self, first):

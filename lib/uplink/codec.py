@@ -77,16 +77,19 @@ class Codec(MQTTClient):
         return packet
 
     def publish_into(self, buf, offset, topic, payload, retain, packet_id):
-        """Write one PUBLISH at QoS 1 (MQTT 3.1.1, 3.3) to buf[offset:]; returns its end. Topic and payload: bytes."""
+        """Write one PUBLISH at QoS 1 (MQTT 3.1.1, 3.3) to buf[offset:]; returns its end. Topic and payload: bytes.
+
+        buf: a memoryview. At each of its 7 writes MicroPython moves all that lies behind it to where it is already, so
+        only the place of the packet is handed on (the rest of 8 KB took 2 ms)."""
         assert 1 <= packet_id <= 65535
         memory = self._memory
-        memory.out = buf
-        memory.end = offset
+        memory.out = buf[offset : offset + PUBLISH_OVERHEAD_BYTES + len(topic) + len(payload)]
+        memory.end = 0
         memory.script = bytes((0x40, 2, packet_id >> 8, packet_id & 0xFF))
         self.pid = packet_id - 1  # umqtt.simple adds one, and would never wrap
         self.publish(topic, payload, retain, 1)
         memory.out = None
-        return memory.end
+        return offset + memory.end
 
     def ping_into(self, buf):
         """Append PINGREQ (MQTT 3.1.1, 3.12) to the bytearray `buf`."""

@@ -99,7 +99,7 @@ class Session:
         start = self._room(len(payload))
         assert start >= 0, "can_publish was not asked"
         token = window.next_id()
-        window.add(start, self._codec.publish_into(window.buf, start, topic, payload, retain, token))
+        window.add(start, self._codec.publish_into(window.view, start, topic, payload, retain, token))
         self.published += 1
         return token
 

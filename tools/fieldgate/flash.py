@@ -148,12 +148,13 @@ def write_esp(ready: Ready, port: str, erase: bool, baud: int, say: Say) -> None
     found, size_bytes = connected_chip(port)
     if found != chip.name:
         raise FlashError(
-            f"{port}: the chip there is an {found}, {ready.board.name} has an {chip.name}: nothing was written"
+            f"{port}: the chip there is an {found}, {ready.board.name} has an {chip.name}: nothing was written; "
+            "plug the right board in or name this one's folder of boards/"
         )
     if 0 < size_bytes < ready.board.flash["bytes"]:
         raise FlashError(
             f"{port}: its flash has {size_bytes:,} bytes, {ready.board.name} needs {ready.board.flash['bytes']:,}: "
-            "nothing was written"
+            "nothing was written; take a board with more"
         )
     say(f"{port}: {found}, writing {ready.path.name}")
     if erase:
@@ -222,12 +223,14 @@ def find_drive(named: Path | None, seconds: float) -> Path:
         if len(drives) == 1:
             return drives[0]
         if len(drives) > 1:
-            raise FlashError(f"several boot drives are there ({', '.join(map(str, drives))}): name one with DRIVE=")
+            raise FlashError(
+                f"several boot drives are there ({', '.join(map(str, drives))}): name one with DRIVE= or --drive"
+            )
         if time.monotonic() >= deadline:
             where = f"{named} is no boot drive (it has no {DRIVE_INFO})" if named else "no boot drive was found"
             raise FlashError(
                 f"{where}: unplug the board, hold BOOTSEL, plug it in, release BOOTSEL; where drives are not mounted "
-                "by themselves, mount it and name it with DRIVE="
+                "by themselves, mount it and name it with DRIVE= or --drive"
             )
         time.sleep(0.25)
 
@@ -249,7 +252,8 @@ def write_uf2(ready: Ready, drive: Path, say: Say, wait_s: float = DRIVE_WAIT_S)
     model, wanted = drive_model(drive), DRIVE_MODELS[chip.name]
     if model != wanted:
         raise FlashError(
-            f"{drive}: the board there is {model}, {ready.board.name} shows itself as {wanted}: nothing was written"
+            f"{drive}: the board there is {model}, {ready.board.name} shows itself as {wanted}: nothing was written; "
+            "plug the right board in or name this one's folder of boards/"
         )
     content = ready.path.read_bytes()
     say(f"{drive}: {model}, copying {ready.path.name}")

@@ -131,15 +131,24 @@ def backup(
     try:
         box = connect(None, port, root)
         content = deploy.backup(box)
-        fresh = file.with_name(file.name + ".new")
-        fresh.write_bytes(content)
-        fresh.replace(file)
+        keep(file, content)
         say(f"{file}: {len(deploy.read_backup(content))} files, passwords included: keep it as you would keep those")
         start_again(box, wait_s)
     except deploy.MISTAKES as error:
         give_up("backup", error)
     except OSError as error:
-        give_up("backup", OSError(f"{file}: {error.strerror}"))
+        give_up("backup", OSError(f"{file}: {error.strerror}: nothing was replaced; name another place or make room"))
+
+
+def keep(file: Path, content: bytes) -> None:
+    """Write a file whole or not at all. Raises OSError."""
+    fresh = file.with_name(file.name + ".new")
+    try:
+        fresh.write_bytes(content)
+        fresh.replace(file)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def restore(
@@ -158,4 +167,4 @@ def restore(
     except deploy.MISTAKES as error:
         give_up("restore", error)
     except OSError as error:
-        give_up("restore", OSError(f"{file}: {error.strerror}"))
+        give_up("restore", OSError(f"{file}: {error.strerror}: name a file that `fieldgate backup` wrote"))

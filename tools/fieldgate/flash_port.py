@@ -31,7 +31,9 @@ def check(port: str | None) -> str:
     """`port` if it can be opened. Raises PortError."""
     if not port:
         seen = found_ports()
-        raise PortError(f"no port was named: {'found ' + seen if seen else 'no board is plugged in'}: give PORT=name")
+        raise PortError(
+            f"no port was named: {'found ' + seen if seen else 'no board is plugged in'}: give PORT= or --port"
+        )
     open_port(port).close()
     return port
 

@@ -118,7 +118,9 @@ def make(
         fresh.rename(folder)
     except OSError as error:
         shutil.rmtree(fresh, ignore_errors=True)
-        raise ImageError(f"{folder}: {error.strerror}: nothing was replaced") from None
+        raise ImageError(
+            f"{folder}: {error.strerror}: nothing was replaced; make room or choose another folder"
+        ) from None
     used = image_files.mounted(board.port, len(files_image), files_image).used_block_count
     free = len(files_image) // board_data.SECTOR - used
     return Image(folder, image_name, len(files), sum(map(len, files.values())), free)

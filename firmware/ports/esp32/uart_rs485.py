@@ -1,8 +1,8 @@
 """RS-485 port of the esp32 boards: the seam of DESIGN.md over machine.UART.
 
 Promises: `send`, `receive_into` and `available` never wait and allocate nothing. With a driver pin the driver is on
-before the first start bit and off after the last stop bit: `available` and `receive_into`, which the bus engine calls
-all the time while it waits for a reply, turn it off as soon as the UART has sent everything, and a timer does so
+before the first start bit and off after the last stop bit: `available`, which the bus engine calls
+all the time while it waits for a reply, turns it off as soon as the UART has sent everything, and a timer does so
 when nobody calls in time. A transceiver that turns by itself has no driver pin (`"de": None`).
 
 Source: MicroPython's ports/esp32/machine_uart.c. Hardware RS-485 of the chip is not to be had there. `txdone` asks the
@@ -54,6 +54,7 @@ class Rs485:
         if self._driver is None:
             self.send = self._uart.write
             self.available = self._uart.any
+        self.receive_into = self._uart.readinto
 
     def tune(self, baud, serial_format):
         """Use this setting from now on; what has arrived is lost. Nothing may be on its way out."""
@@ -90,13 +91,6 @@ class Rs485:
         if self._sending and self._uart.txdone():
             self._turn_off()
         return self._uart.any()
-
-    def receive_into(self, buf, n):
-        """Put at most n bytes that have arrived into buf[0:n] and return how many; 0: none."""
-        arrived = self.available()
-        if not arrived:
-            return 0
-        return self._uart.readinto(buf, n if n < arrived else arrived)
 
     def discard(self):
         """Throw away what has arrived and return how many bytes that was."""

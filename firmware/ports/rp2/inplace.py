@@ -22,8 +22,6 @@ from vfs import VfsLfs2
 
 from ports.rp2 import xip
 
-_ROOM = 1200  # functions that are looked at
-
 
 def settle():
     """Move what can be moved; returns (functions in the heap before, functions moved, bytes of their code)."""
@@ -45,10 +43,12 @@ def _move(counts):
         with open(path, "rb") as file:
             end = int(file.read(8), 16)  # of the modules that may be resident
         blocks = xip.blocks(device, VfsLfs2, base, path, end)
-        functions = array("I", bytearray(4 * _ROOM))
-        links = array("H", bytearray(2 * (256 + _ROOM)))
         kinds = array("I", (id(type(settle)), id(type(_generator)), id(type(_generator())), id(_move), id(settle)))
-        counts[0] = _gather(functions, _ROOM, kinds, links)
+        room = _gather(kinds, kinds, 0)  # counted first: late in a start there are few, and no large piece for more
+        functions = bytearray(4 * room)
+        links = bytearray(2 * (256 + room))
+        counts[0] = min(_gather(functions, kinds, room), room)
+        _sort(functions, counts[0], kinds[2], links)
         for block in blocks:
             _match(base + block * xip.BLOCK_BYTES, functions, links, counts)
 
@@ -58,17 +58,15 @@ def _generator():
 
 
 @micropython.viper
-def _gather(functions_buf, room: int, kinds_buf, links_buf) -> int:
-    """Find the functions whose code lies in the heap, and sort them into 256 chains by its first bytes.
+def _gather(functions_buf, kinds_buf, room: int) -> int:
+    """Note the functions whose code lies in the heap, as many as there is room for; returns how many there are.
 
     A function object is: type, context, children, code (py/objfun.h); a generator holds its function behind its type
     (py/objgenerator.c). What looks like one and is garbage does no harm."""
     functions = ptr32(functions_buf)  # noqa: F821
     kinds = ptr32(kinds_buf)  # noqa: F821
-    links = ptr16(links_buf)  # noqa: F821
     plain: int = kinds[0]
     generator: int = kinds[1]
-    begun: int = kinds[2]
     mine: int = kinds[3]
     my_caller: int = kinds[4]
     n: int = 0
@@ -76,13 +74,23 @@ def _gather(functions_buf, room: int, kinds_buf, links_buf) -> int:
     while at < 0x20040000:
         p = ptr32(at)  # noqa: F821
         kind: int = p[0]
-        if (kind == plain or kind == generator) and at != mine and at != my_caller and n < room:
+        if (kind == plain or kind == generator) and at != mine and at != my_caller:
             code: int = p[3]
             if code >> 18 == 0x800 and code & 15 == 0:
-                functions[n] = at
+                if n < room:
+                    functions[n] = at
                 n += 1
         at += 16
-    at = 0x20000000
+    return n
+
+
+@micropython.viper
+def _sort(functions_buf, n: int, begun: int, links_buf):
+    """Strike out those of the `n` functions that are under way, and sort the others into 256 chains by the first bytes
+    of their code. begun: type of the generators that have begun."""
+    functions = ptr32(functions_buf)  # noqa: F821
+    links = ptr16(links_buf)  # noqa: F821
+    at: int = 0x20000000
     while at < 0x20040000:
         p = ptr32(at)  # noqa: F821
         if p[0] == begun:
@@ -102,7 +110,6 @@ def _gather(functions_buf, room: int, kinds_buf, links_buf) -> int:
             links[256 + i] = links[h]
             links[h] = i + 1
         i += 1
-    return n
 
 
 @micropython.viper

@@ -6,7 +6,7 @@ bit, so neither garbage collection nor a slow task can hold the line. A transcei
 round by itself has no driver pin (`"de": None`).
 
 Source: MicroPython's ports/rp2/machine_uart.c. `readinto` waits for a millisecond at the least
-when asked for more than has arrived, so it is never asked for more. IRQ_TXIDLE is of no use
+when asked for more than has arrived, and nobody asks for more. IRQ_TXIDLE is of no use
 for the driver pin: it comes while up to five characters are still to be sent.
 """
 
@@ -47,9 +47,11 @@ class Rs485:
             txbuf=_TX_BYTES,
             rxbuf=_RX_BYTES,
         )
+        # The driver's own methods: 25 us less than through ours.
         self.available = self._uart.any
+        self.receive_into = self._uart.readinto
         if self._driver is None:
-            self.send = self._uart.write  # 25 us less than through a method
+            self.send = self._uart.write
 
     def tune(self, baud, serial_format):
         """Use this setting from now on; what has arrived is lost. Nothing may be on its way out."""
@@ -81,13 +83,6 @@ class Rs485:
         while not self._uart.txdone():
             pass
         self._driver(self._off)
-
-    def receive_into(self, buf, n):
-        """Put at most n bytes that have arrived into buf[0:n] and return how many; 0: none."""
-        arrived = self._uart.any()
-        if not arrived:
-            return 0
-        return self._uart.readinto(buf, n if n < arrived else arrived)
 
     def discard(self):
         """Throw away what has arrived and return how many bytes that was."""

@@ -16,10 +16,29 @@ _us = time.ticks_us
 _diff = time.ticks_diff
 TURN_MS = 10  # a console looks so often for a key
 taken = array("i")
-slices = []  # of each that took long: name, begin in ticks_ms, us
-LONG_US = 3000
+holds = array("i", bytes(12 * 900))  # of each that took long: place in `names`, begin in ticks_us, us
+names = []
+noted = [0, 2000]  # so many of them, shorter ones are not noted
+TASKS = ("keeper", "uplink", "reports", "change")  # in the order in which Gateway.run starts them, behind the buses
 pauses = array("i")  # of each: cause, wished or begun at, over at (ticks_ms)
 busy = [0, 0, 0]  # us in the bus task, us altogether, longest time between two looks for a key in us
+
+
+def name(text):
+    """Its place in `names`."""
+    names.append(text)
+    return len(names) - 1
+
+
+def note_hold(what, start):
+    """Note what held the loop from `start` on, if that was long."""
+    took = _diff(_us(), start)
+    at = noted[0]
+    if took > noted[1] and at < len(holds):
+        holds[at] = what
+        holds[at + 1] = start
+        holds[at + 2] = took
+        noted[0] = at + 3
 
 
 class Timed:
@@ -43,6 +62,21 @@ class Timed:
         self.coroutine.close()
 
 
+class Watched(Timed):
+    """The same for a task that is to let the buses go on: long steps are noted."""
+
+    def __init__(self, coroutine, what):
+        Timed.__init__(self, coroutine)
+        self.what = name(what)
+
+    def step(self, value):
+        start = _us()
+        try:
+            return self.coroutine.send(value)
+        finally:
+            note_hold(self.what, start)
+
+
 async def keys():
     """Look for a key at every turn."""
     poll = select.poll()
@@ -59,19 +93,18 @@ async def keys():
             busy[2] = gap
 
 
-def timed(owner, name):
+def timed(owner, method_name):
     """Note the long calls of a method."""
-    method = getattr(owner, name)
+    method = getattr(owner, method_name)
+    what = name("%s.%s" % (owner.__name__, method_name))
 
-    def call(self):
+    def call(self, *args):
         start = _us()
-        result = method(self)
-        took = _diff(_us(), start)
-        if took > LONG_US and len(slices) < 60:
-            slices.append((owner.__name__, time.ticks_ms() - took // 1000, took))
+        result = method(self, *args)
+        note_hold(what, start)
         return result
 
-    setattr(owner, name, call)
+    setattr(owner, method_name, call)
 
 
 def watch():
@@ -85,8 +118,8 @@ def watch():
 
     sample, run_bus, run = Recorder.sample, Bus.run, Gateway.run
 
-    def noted(self, group, quality, ticks_ms, data, nbytes):
-        if len(taken) < 400:
+    def taking(self, group, quality, ticks_ms, data, nbytes):
+        if len(taken) < 1000:
             taken.append(ticks_ms)
         return sample(self, group, quality, ticks_ms, data, nbytes)
 
@@ -111,27 +144,37 @@ def watch():
 
     timed(Session, "service")
     timed(Publisher, "step")
-    timed(Keeper, "_garbage")
+    timed(Keeper, "_write")
     Bus.ask, Bus.done, Bus.held = asks, is_done, was_held
 
     def run_all(self):
         asyncio.create_task(keys())
+        core, left = asyncio.core, list(TASKS)
+        create = core.create_task
+
+        def create_task(coroutine):
+            if not isinstance(coroutine, Timed) and left:
+                coroutine = Watched(coroutine, left.pop(0))
+            return create(coroutine)
+
+        core.create_task = create_task  # what gather uses
         return run(self)
 
-    Recorder.sample = noted
+    Recorder.sample = taking
     Bus.run = lambda self, sleep_ms: Timed(run_bus(self, sleep_ms))
     Gateway.run = run_all
 
 
-def run(seconds, saturated):
-    """Prints what app_runs.run prints, then bus_us, all_us, key_us, the pauses of the bus, and the time of each
-    sample in ms."""
+def run(seconds, saturated, long_us=2000):
+    """Prints what app_runs.run prints, then bus_us, all_us, key_us, what held the loop for longer than long_us, the
+    pauses of the bus, and the time of each sample in ms."""
+    noted[1] = long_us
     app_runs.run(seconds, saturated, None, watch)
     print("bus_us", busy[0])
     print("all_us", busy[1])
     print("key_us", busy[2])
-    for name, ticks_ms, took_us in slices:
-        print("slice", name, ticks_ms, took_us)
+    for i in range(0, noted[0], 3):
+        print("hold", names[holds[i]], holds[i + 1], holds[i + 2])
     for i in range(0, len(pauses), 3):
         print("pause", pauses[i], pauses[i + 1], pauses[i + 2])
     for ticks_ms in taken:
