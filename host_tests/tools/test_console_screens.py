@@ -17,7 +17,7 @@ import console_screens
 from console import verbs  # type: ignore[import-not-found]
 
 SCREEN_BYTES, COLUMNS = 400, 78
-WHOLE = re.compile(r"dump|.* --json|watch main|bus frames \d")  # for programs, or what goes on until Ctrl-C
+WHOLE = re.compile(r"dump(?! \?)|.* --json|watch main|bus frames \d")  # for programs, or what goes on until Ctrl-C
 QUESTION = re.compile(r"(?<=: )(?:yes|no|y|wrong-password|\*+)\r\n")  # and its answer
 END = re.compile(r"(?:^|\r\n)(?:OK|ERR \d+ [^\r\n]+)\r\n> $")
 
