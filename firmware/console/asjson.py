@@ -124,11 +124,12 @@ def _masked(name, value):
 def _check(shell, words):
     if not revisions.has_candidate():
         raise Refused(verbs.CHECK, "no candidate: change something with set first")
-    from console import change, checker
+    from console import checker
 
     errors, costs = yield from checker.check_box(shell.gateway)
     yield json.dumps({"errors": errors, "costs": costs})
-    change.sound(errors)
+    if errors:
+        raise Refused(verbs.CHECK, "mend it with set, or discard")
 
 
 def _diff(shell, words):

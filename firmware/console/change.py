@@ -56,8 +56,6 @@ def _checked(shell):
 
 def commit(shell, words):
     """commit [minutes] [yes]"""
-    from console import stopping
-
     yes = words[-1:] == ["yes"]
     words = words[: len(words) - yes]
     minutes = _MINUTES
@@ -83,6 +81,8 @@ def commit(shell, words):
         yield from people.need_both(shell)
     for half in halves[: len(halves) & 1]:
         shell.need(half)
+    from console import stopping
+
     yield from stopping.sure(shell.gateway, ["yes"][:yes], stopping.START_MS)
     from console import audit_chain  # not beside the check: memory
 

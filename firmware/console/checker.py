@@ -17,8 +17,8 @@ from modbus.plan import Plan
 _SURELY_SHORT = 16  # points whose text, 228 characters at most, fits MAX_META_BYTES in any case
 _DAY_MS = 86400000
 # Must be free whenever others run: a MemoryError of theirs ends the run, where one of ours ends the check.
-_OTHERS_BYTES = 20480
-_PIECE_BYTES = 4096  # of it in one piece
+_OTHERS_BYTES = 8192
+_PIECE_BYTES = 1024  # of it in one piece
 
 
 def check_box(gateway):
@@ -82,7 +82,7 @@ def check(ports, errors, costs, sectors=0, plans=None):
 
 def _room():
     """Lets others run; raises MemoryError instead where they would have too little. Takes 7 ms on an RP2040."""
-    if hasattr(gc, "mem_free") and gc.mem_free() < _OTHERS_BYTES:  # not on CPython
+    if hasattr(gc, "mem_free") and gc.mem_free() < 2 * _OTHERS_BYTES:  # not on CPython
         gc.collect()  # at once: in a pause would be after they have run
         if gc.mem_free() < _OTHERS_BYTES:
             raise MemoryError

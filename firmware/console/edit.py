@@ -6,6 +6,7 @@ import os
 from console import jsonfile, keys, verbs
 from console.verbs import Refused
 from gateway import revisions, rules
+from gateway.alike import nearest
 
 SECRETS = ("password", "psk", "key")
 MASKED = "********"
@@ -121,7 +122,7 @@ def set(shell, words):
             start, end, new = place.start, place.end, text
         except jsonfile.NotFound as missing:
             old = "not set" if key.default is None else json.dumps(key.default)
-            start, end, new = _insertion(missing, key, name, text)
+            start, end, new = _insertion(scan, missing, key, name, text)
         if old == text:
             yield "%s is %s already" % (name, _shown(name, text))
             return
@@ -143,7 +144,7 @@ def _explain(name, key):
     yield "%s: %s%s" % (name, allowed[allowed.find("allowed") :], default)
 
 
-def _insertion(missing, key, name, text):
+def _insertion(scan, missing, key, name, text):
     """(start, end, text) that puts the rest of the path in where it ended."""
     depth = missing.depth
     if missing.kind == 0:
@@ -151,7 +152,9 @@ def _insertion(missing, key, name, text):
     wanted = key.path[depth]
     if missing.kind == 91:  # a list
         if isinstance(wanted, str) and not (key.new and depth >= key.new - 1):
-            raise Refused(verbs.UNKNOWN, "there is no %s: check with show, or type +%s to add it" % (wanted, wanted))
+            close = nearest(wanted, _names(scan, key.path[:depth]))
+            what = "did you mean %s" % close if close else "check with show"
+            raise Refused(verbs.UNKNOWN, "there is no %s: %s, or type +%s to add it" % (wanted, what, wanted))
         if isinstance(wanted, int) and wanted > missing.count:
             raise Refused(verbs.VALUE, "%s: found %d, the next one is %d" % (name, wanted, missing.count))
         item = _nested(key.path, depth + 1, text)
@@ -160,6 +163,13 @@ def _insertion(missing, key, name, text):
     else:
         item = "%s: %s" % (json.dumps(wanted), _nested(key.path, depth + 1, text))
     return missing.end, missing.end, ", " + item if missing.count else item
+
+
+def _names(scan, path):
+    """Names of the items of the list at `path`."""
+    scan.seek(jsonfile.find(scan, path).start)
+    scan.token()
+    return [name for name in [jsonfile.name_of(scan, item) for _, item in jsonfile.items(scan)] if name]
 
 
 def _nested(path, at, text):

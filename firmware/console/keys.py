@@ -18,6 +18,10 @@ _SHORT = (
     (" characters out of ", " of "),
     (" characters without ", " without "),
     ("; did you mean ", "; meant "),
+    (" (letters, digits, - and .)", ""),
+    ("an IPv4 address or", "10.0.0.5 or"),
+    ("a unit of measure", "a unit"),
+    (", or any after x:", ""),
 )
 LISTS = ("buses", "units", "points")  # their items are found by name without naming the list
 

@@ -42,8 +42,7 @@ TEXTS = {
     "scan": (
         "[bus] [known [baud format]|units|common|whole]",
         "search for units, reads only: at the bus's setting between polls (3 minutes); polling stops for units: yours "
-        "at every baud and parity (4 s each), common: usual settings (10 s), whole: all (9 minutes); a bus that only "
-        "listens tells what it has heard",
+        "at every baud and parity (4 s each), common: usual settings (10 s), whole: all (9 minutes)",
         ("scan units", "scan line1 common", "scan known 9600 8N1"),
     ),
     "identify": (

@@ -6,13 +6,14 @@ Each half is asked for only where it is missing, so IT may bring its half as a f
 
 import os
 
-from console import jsonfile, people, verbs
+from console import jsonfile, keys, people, verbs
 from console.verbs import Ask, Refused
 from gateway import revisions, unload
 
 _SEARCHING = "console.devices console.finder console.reading console.live"
 MAX_UNITS = 16  # that are looked at
-_SCREEN_BYTES = 380  # of what is shown of them before somebody has read it
+_COLUMNS = 78
+_SCREEN_BYTES = 390  # of what is shown of them before somebody has read it
 
 
 def setup(shell, words):
@@ -105,13 +106,13 @@ def _offer(gateway, number, units):
         device = yield from devices.look(gateway, number, unit.unit_id)
         found.append([device, 0 if device.choices else -1])
         for line in _shown(device):
-            room -= len(line) + 4
+            room -= len(line) + 2
             if room < 0:
                 yield Ask("Enter: more ")
                 room = _SCREEN_BYTES
             yield line
     while True:
-        yield "take them so? y or Enter; or a unit id and a profile, or none: 3 none"
+        yield "y or Enter: take them so; or a unit id and a profile or none: 3 none"
         answer = yield Ask("devices: ")
         words = (answer or "").split()
         if not words or words[0] in ("y", "yes"):
@@ -145,9 +146,12 @@ def _choose(found, words):
 
 
 def _shown(device):
-    for count, (file, name, how, values) in enumerate(device.choices[:3]):
-        head = "  unit %d: %s, %s" % (device.unit_id, name, how) if not count else "    or %s" % name
-        yield "%s (%s): %s" % (head, file.rsplit("/", 1)[1][:-5], ", ".join(values))
+    names = [file.rsplit("/", 1)[1][:-5] for file, _, _, _ in device.choices]
+    for _, name, how, values in device.choices[:1]:
+        line = "  unit %d: %s (%s), %s: %s" % (device.unit_id, name, names[0], how, ", ".join(values))
+        yield line if len(line) <= _COLUMNS else line[: _COLUMNS - 3] + "..."
+    if len(names) > 1:
+        yield "    or " + keys.listed(names[1:], _COLUMNS - 8)
     if not device.choices:
         says = " ".join([device.says[key] for key in sorted(device.says)])
         plain = "its register 0 as a start" if device.plain else "left out, no register 0"

@@ -168,6 +168,9 @@ class Shell:
         whole = "--json" in words
         if whole:
             words.remove("--json")
+        if len(words) > 1 and verb in verbs.ALONE.split():
+            raise Refused(verbs.VALUE, "%s takes no %s: type %s alone, or %s ?" % (verb, words[1][:20], verb, verb))
+        if whole:
             module = await self._load("asjson", sleep_ms)
             self.flows = True
             answer = module.answer(self, verb, words[1:])

@@ -51,6 +51,8 @@ MODULES = {
 NOT_BLANK = "status bus log watch about net wifi mqtt test incident"
 UNLOCKED = "help login who more"  # what a locked console answers
 
+ALONE = "more setup status log about diff check confirm discard logout who net led"  # nothing may follow them
+
 # Codes of ERR lines.
 UNKNOWN = 1  # no such verb or key
 VALUE = 2  # a value or its form

@@ -312,3 +312,5 @@ def items(scan):
         if scan.token() == 44:
             left = scan.tell()
             scan.next()
+        elif scan.peek() != closing:  # else a bracket of the other kind would be passed over without end
+            raise NotJson("byte %d: found %r" % (scan.tell(), scan.peek()))

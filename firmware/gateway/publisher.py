@@ -28,7 +28,7 @@ BYTES_PER_STEP = 100
 ROW_BYTES = 40  # what a row costs beside its data
 STEP_US = 2500  # most steps are shorter
 FILE_US = 10000  # one that looks for a file
-TERM_MS = 50  # between two terms of the glossary: nobody waits for them, and each is 1 KB of garbage
+TERM_MS = 100  # between two terms of the glossary: nobody waits for them, and each is 1 KB of garbage
 
 
 def encoder_of(kind, log_id, max_records):

@@ -28,22 +28,23 @@ FAULT_ENDS = 33  # (the same, duration in s)
 def glossary():
     """The names of all quality and event codes, as published; an empty object where the file is missing."""
     for line in _lines():
-        return line
+        return bytes(line)
     return b'{"format":1,"quality":{},"event":{}}'
 
 
 def messages():
-    """Yield (topic, text) of that, then of each term. The file stays open; the first takes 10 ms, the others 2."""
+    """Yield (topic, text as a memoryview) of that, then of each term. The file stays open; the first takes 10 ms, the
+    others 1."""
     lines = _lines()
     yield "glossary", next(lines, None) or glossary()
     for line in lines:
-        yield "glossary/" + str(line[9 : line.index(b'"', 9)], "ascii"), line  # every line begins with {"term":"
+        yield "glossary/" + str(line[9 : bytes(line[:48]).index(b'"', 9)], "ascii"), line  # it begins with {"term":"
 
 
 def _lines():
     try:
         with open(__file__[: __file__.rfind("/") + 1] + FILE, "rb") as file:
             for line in raw_lines(file):
-                yield line[:-1]
+                yield memoryview(line)[:-1]
     except OSError:
         pass

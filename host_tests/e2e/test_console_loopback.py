@@ -80,7 +80,7 @@ def test_a_loopback_is_told_from_none_and_from_a_broken_one(box: LoopbackBox) ->
         assert ("ERR 4 1 of these failed" in answer) == (rank == "!! "), answer
     box.jumper.way = lambda data: b""
     answer = box.type("test loopback").replace("\n  ", " ")
-    assert answer.startswith("!! line1: nothing comes back: the jumper,") and "ERR 4" in answer, answer
+    assert answer.startswith("!! line1: loopback: nothing comes back: jumper,") and "ERR 4" in answer, answer
     box.jumper.way = bytes
     assert box.type("test loopback").endswith("comes back whole\nOK\n")
     assert "ERR 2 test takes loopback or nothing" in box.type("test everything")

@@ -26,7 +26,7 @@ def test_the_box_publishes_every_term_and_code_of_the_page() -> None:
     first, *rest = words.messages()
     assert first == ("glossary", words.glossary())
     published = dict(rest)
-    assert {topic: json.loads(text) for topic, text in published.items()} == {
+    assert {topic: json.loads(bytes(text)) for topic, text in published.items()} == {
         "glossary/" + term["term"]: term for term in terms
     }
     page = glossary_cli.PAGE.read_text()
@@ -39,7 +39,7 @@ def test_the_box_publishes_every_term_and_code_of_the_page() -> None:
 
 def test_terms_are_short_enough_for_a_message_and_plain() -> None:
     for _, text in list(words.messages())[1:]:
-        text = text.decode()
+        text = bytes(text).decode()
         assert len(text) < 700 and text.isascii()
         term = json.loads(text)
         assert re.fullmatch("[a-z_0-9]+", term["term"]) and term["definition"].endswith(".") and "|" not in text

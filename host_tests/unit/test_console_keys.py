@@ -51,7 +51,7 @@ def test_values():
     assert parsed("mqtt.user", "null") == (None, None)
     assert parsed("mqtt.user", "joe") == ("joe", None)
     assert parsed("line1.meter.voltage.unit", "x:deg of grey") == ("x:deg of grey", None)
-    assert "allowed a unit of measure as degC" in parsed("line1.meter.voltage.unit", "deg C")[1]
+    assert "allowed a unit as degC" in parsed("line1.meter.voltage.unit", "deg C")[1]
     assert parsed("line1.meter.state.names", "0=stop, 1=run") == ({"0": "stop", "1": "run"}, None)
     assert 'as {"0": "stop"}' in parsed("line1.meter.state.names", "stop")[1]
     assert parsed("line1.meter.state.na.0", "-32768") == (-32768, None)

@@ -108,6 +108,10 @@ def test_without_the_plus_nothing_is_added():
             assert "to add it" in error.text
         else:
             raise AssertionError(line)
+    try:
+        typed("set line1.metr.unit_id 4")
+    except Refused as error:
+        assert error.text == "there is no metr: did you mean meter, or type +metr to add it", error.text
     if revisions.has_candidate():
         assert not os.stat(revisions.CHANGES)[6]
 

@@ -1,8 +1,8 @@
 """The heap is collected before it is full, with few looks, however fast it fills; a task finds its moment."""
 
-from clock import Clock
+from clock import Clock, VirtualLoop
 from gateway.heap import BURST, COLLECT, LEFT_BYTES, LOOK, MOST_MS, NOTHING, HeapPlan
-from gateway.keeper import FEW_TURNS, MOST_TURNS, Moment
+from gateway.keeper import FEW_TURNS, MOST_TURNS, Keeper, Moment
 
 FREE = 90000
 TICK_MS = 20
@@ -83,3 +83,42 @@ def test_a_task_waits_for_its_moment_but_not_for_ever():
     # What is longer than the lines ever have time for begins where they have most.
     at = turns(lambda turn: (0, 500, 1500, 3300, 2400)[turn % 5], 10000)
     assert at > FEW_TURNS and at % 5 == 3
+
+
+class Line:
+    """A bus that has time now and then."""
+
+    def __init__(self, frees):
+        self.frees = frees
+        self.asked = 0
+        self.told = []
+
+    def free_us(self):
+        self.asked += 1
+        return self.frees[self.asked % len(self.frees)]
+
+    def expect(self, cause):
+        self.told.append(("expect", cause))
+
+    def held(self, cause, held_us, free_us):
+        self.told.append((cause, held_us, free_us))
+
+
+def test_a_long_hold_begins_where_the_line_has_most_time_and_is_told_to_it():
+    clock = Clock()
+    line = Line((0, 500, 3300, 3300, 0))  # asked twice at the right moment: whether it has come, and how long it is
+    keeper = Keeper(clock, None, [line], None, None, None, None)
+    got = []
+
+    def work():
+        clock.us += 9000
+        return "done"
+
+    async def once():
+        got.append(await keeper.do(1, work, 10000, loop.sleep_ms))
+
+    loop = VirtualLoop(clock)
+    loop.spawn(once())
+    loop.run_ms(500)
+    assert got == ["done"]
+    assert line.told == [("expect", 1), (1, 9000, 3300)]

@@ -68,6 +68,17 @@ def test_what_is_no_json_names_its_line():
         assert Half(wrong).errors == ["line %d: not valid JSON" % line], (line, Half(wrong).errors)
 
 
+def test_a_bracket_of_the_other_kind_ends_it():
+    """Found by the soak: such a list had items without end."""
+    for text in ("[}", '{"a": ]}', "[1 2]", "[1, }", '{"a": 1]', "[[1}"):
+        try:
+            for count, _ in enumerate(jsonscan.items(opened(text))):
+                assert count < 9, text
+        except NotJson:
+            continue
+        raise AssertionError(text)
+
+
 def test_too_many_brackets_and_a_cut_file_are_told():
     for text in ("[" * 300, '{"a": [1, "b', '"\\', "[1"):
         try:

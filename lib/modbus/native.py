@@ -244,14 +244,14 @@ def turn(parts) -> int:
     until there is something to do, or a code, below 0: then the readable path takes over where
     this has stopped. Exceptions of port, gate and on_result are passed on.
     """
+    c = ptr32(parts[0])  # noqa: F821  (the first three names lie in registers)
+    k: int = 0
     (
         cells, available, receive, us, ms, gate, on_result, buf, data, table, reads, rows, ready, deadline, rank, tries,
         unit,
     ) = parts  # fmt: skip
-    c = ptr32(cells)  # noqa: F821
     mask: int = 0x3FFFFFFF
     now: int = int(us())
-    k: int = 0
     last: int = 0
     i: int = -1  # the read that is done
     if c[_STATE] == _REPLY:
@@ -292,17 +292,18 @@ def turn(parts) -> int:
         reply = ptr8(buf)  # noqa: F821
         if k != n or reply[0] | reply[1] << 8 != c[_HEAD] or reply[2] != n - 5:
             return _STRANGE
-        crc: int = 0xFFFF
         remainders = ptr16(table)  # noqa: F821
-        k = 0
-        while k < n:
-            crc = (crc >> 8) ^ remainders[(crc ^ reply[k]) & 0xFF]
-            k += 1
+        k = 0xFFFF
+        i = n
+        while i:
+            k = (k >> 8) ^ remainders[(k ^ reply[0]) & 0xFF]
+            reply = ptr8(int(reply) + 1)  # noqa: F821
+            i -= 1
         # Of a unit that nobody doubts?
         health = ptr32(unit)  # noqa: F821
         latency: int = since + c[_STOP_US] - c[_WIRE_US]
-        crc |= c[_PROBE] | c[_UNCLEAR] | c[_SLACK_US] | health[_OWES]
-        if crc or latency + _EARLY_US + (c[_WIRE_US] >> 5) < 0:  # it can be no answer to this request
+        k |= c[_PROBE] | c[_UNCLEAR] | c[_SLACK_US] | health[_OWES]
+        if k or latency + _EARLY_US + (c[_WIRE_US] >> 5) < 0:  # it can be no answer to this request
             return _STRANGE
         # Where the loop was held it was seen late, and ended when it usually does.
         end_ms: int = int(ms())
@@ -343,12 +344,13 @@ def turn(parts) -> int:
         c[_ANSWERS] = (c[_ANSWERS] + 1) & mask
         ptr8(tries)[i] = 0  # noqa: F821
         kept = ptr8(data)  # noqa: F821
-        k = 3
-        while k < n:
-            kept[k - 3] = reply[k]
-            k += 1
+        reply = ptr8(int(ptr8(buf)) + 3)  # noqa: F821
+        k = n - 5
+        c[_PENDING_BYTES] = k
+        while k:
+            k -= 1
+            kept[k] = reply[k]
         c[_PENDING] = i + 1
-        c[_PENDING_BYTES] = n - 5
         c[_BEHIND_US] = behind
         c[_COUNT] = 0
         c[_BACK_TO_BACK] = 1

@@ -291,7 +291,7 @@ def turn(parts):
         c[ROW] = 0
         c[ANSWERS] = (c[ANSWERS] + 1) & _MASK
         tries[i] = 0
-        move(data, 0, buf, 3, n - 3)
+        move(data, 0, buf, 3, n - 5)
         c[PENDING] = i + 1
         c[PENDING_BYTES] = n - 5
         c[BEHIND_US] = behind

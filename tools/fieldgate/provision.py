@@ -93,10 +93,14 @@ def utc() -> str:
 
 
 class Provisioning:
-    """One box at `port`. minutes: of the trial; wait_s: how long values may take to be alive."""
+    """One box at `port`. minutes: of the trial; wait_s: how long values may take to be alive; yes: polling may stop
+    also where a unit acts meanwhile."""
 
-    def __init__(self, port: str, order: Order, folder: Path, say: Say, minutes: int = 5, wait_s: float = 120) -> None:
+    def __init__(
+        self, port: str, order: Order, folder: Path, say: Say, minutes: int = 5, wait_s: float = 120, yes: bool = False
+    ) -> None:
         self.port = port
+        self.yes = yes
         self.order = order
         self.report = Report(folder, order)
         self.minutes = minutes
@@ -189,7 +193,11 @@ class Provisioning:
             )
 
     def _try_out(self, console: Console, about: About) -> About:
-        committed = self._must(console, f"commit {self.minutes}")
+        committed = console.ask(f"commit {self.minutes}{' yes' if self.yes else ''}", ("no",))
+        if committed.code:
+            risky = [line for line in committed.lines if "comm_loss_ms" in line]
+            more = f" ({risky[0].strip('! ')}) If it is safe: --yes" if risky else ""
+            raise ProvisionError(f"{self.port}: commit: ERR {committed.code} {committed.text}{more}")
         first = any("is the first" in line for line in committed.lines)  # a blank box has nothing to go back to
         self._say(next((line for line in committed.lines if "revision" in line), "committed"))
         try:
@@ -209,7 +217,7 @@ class Provisioning:
         except (ProvisionError, KeyboardInterrupt) as error:
             text = f"{self.port}: interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
             if about.on_trial:
-                console.ask("rollback")
+                console.ask("rollback yes")
                 text += "; the old configuration is back"
             raise ProvisionError(text) from None
         self._say("confirmed" if not first else "kept: the box had none before")

@@ -40,6 +40,7 @@ def provision_boxes(
     minutes: Annotated[int, typer.Option(min=1, max=60, help="of trial: then an unconfirmed box goes back")] = 5,
     wait_s: Annotated[float, typer.Option(help="how long values may take until they are alive")] = 120.0,
     ask: Annotated[bool, typer.Option(help="wait for Enter before each box of a batch")] = True,
+    yes: Annotated[bool, typer.Option("--yes", help="polling may stop also where a unit acts then")] = False,
 ) -> None:
     """Give a box its configuration and its passwords, see its values alive, print its label and report."""
     try:
@@ -52,7 +53,7 @@ def provision_boxes(
         if batch:
             say(f"[{number}/{len(orders)}] serial {order.serial}, box {order.box}")
         try:
-            work = provision.Provisioning(order.port or port, order, out, say, minutes, wait_s)
+            work = provision.Provisioning(order.port or port, order, out, say, minutes, wait_s, yes)
             if batch and work.report.done:
                 say(f"done on {work.report.facts.get('ended_utc')}: left alone ({work.report.folder})")
                 continue
