@@ -17,8 +17,8 @@ from modbus.plan import Plan
 _SURELY_SHORT = 16  # points whose text, 228 characters at most, fits MAX_META_BYTES in any case
 _DAY_MS = 86400000
 # Must be free whenever others run: a MemoryError of theirs ends the run, where one of ours ends the check.
-_OTHERS_BYTES = 8192
-_PIECE_BYTES = 1024  # of it in one piece
+_OTHERS_BYTES = 16384
+_PIECE_BYTES = 2048  # of it in one piece
 
 
 def check_box(gateway):
@@ -86,7 +86,7 @@ def _room():
         gc.collect()  # at once: in a pause would be after they have run
         if gc.mem_free() < _OTHERS_BYTES:
             raise MemoryError
-        bytearray(_PIECE_BYTES)  # raises it where what is free lies in small pieces
+    bytearray(_PIECE_BYTES)  # raises it where what is free lies in small pieces
     yield None
 
 
