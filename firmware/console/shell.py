@@ -164,7 +164,7 @@ class Shell:
             raise Refused(verbs.MISSING, "this box has no configuration yet: type setup")
         if not self.role and verb not in verbs.UNLOCKED.split() and revisions.exists(LOCK):
             raise Refused(verbs.LOGIN, "the console is locked: type login ot, it or viewer")
-        self.flows = False
+        self.flows = verb in verbs.ACTING.split()
         whole = "--json" in words
         if whole:
             words.remove("--json")

@@ -52,6 +52,8 @@ NOT_BLANK = "status bus log watch about net wifi mqtt test incident"
 UNLOCKED = "help login who more"  # what a locked console answers
 
 ALONE = "more setup status log about diff check confirm discard logout who net led"  # nothing may follow them
+# `more` runs a line again, so the answers of these, which are short, are not cut.
+ACTING = "set unset commit confirm rollback discard load login logout password lock reboot repl update time"
 
 # Codes of ERR lines.
 UNKNOWN = 1  # no such verb or key
