@@ -18,7 +18,8 @@ from console import verbs  # type: ignore[import-not-found]
 
 SCREEN_BYTES, COLUMNS = 400, 78
 WHOLE = re.compile(r"dump(?! \?)|.* --json|watch main|bus frames \d")  # for programs, or what goes on until Ctrl-C
-QUESTION = re.compile(r"(?<=: )(?:yes|no|y|wrong-password|\*+)\r\n")  # and its answer
+# A screen ends with the answer to a question, or with the progress of a search, before which seconds pass.
+BREAK = re.compile(r"(?<=: )(?:yes|no|y|wrong-password|\*+)\r\n|(?<=\r\n)asking: \d+ of \d+\r\n")
 END = re.compile(r"(?:^|\r\n)(?:OK|ERR \d+ [^\r\n]+)\r\n> $")
 
 LOOKING = """status|bus|log|about|alarms|alarms all|alarms ack all|time|watch main_meter 3|read 1 3 0 8|read 1 3 0 60|
@@ -42,7 +43,7 @@ def judge(shown: list[tuple[str, str]]) -> list[int]:
         assert text.isascii(), f"{line}: {text!r}"
         if WHOLE.match(line):
             continue
-        for screen in QUESTION.split(text.removesuffix("> ")):
+        for screen in BREAK.split(text.removesuffix("> ")):
             screens.append(len(screen))
             widest = max(len(row) for row in screen.split("\r\n"))
             assert len(screen) < SCREEN_BYTES, f"{line}: {len(screen)} bytes:\n{screen}"
