@@ -90,7 +90,7 @@ def test_20_kb_pasted_at_once(box: ConsoleBox) -> None:
     box.wait_samples(5)
     lines = [f"set line1.meter.voltage.scale {number}" for number in range(2, 30)]
     lines += [f"# a comment of a pasted file, line {number}" for number in range(PASTE_BYTES // 40)]
-    lines += [f"who {number}" for number in range(20)]
+    lines += ["who"] * 20
     text = "\r".join(lines) + "\r"
     assert len(text) >= PASTE_BYTES
     with Relay(box.terminal, 0, box.log) as relay:
