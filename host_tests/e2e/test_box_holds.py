@@ -142,8 +142,8 @@ def test_every_fault_of_the_network(box: MeteredBox) -> None:
         box.network(delay_ms=100)
         box.wait_samples(25)
         assert box.store.telemetry["net"] == {"signal_dbm": -61}
-        box.network(delay_ms=100, cut=1)
         resets = box.said().count("connection reset")
+        box.network(delay_ms=100, cut=1)
         box.wait(said(box, "connection reset", resets + 1), "the stand-in cuts")
         box.network(cut=1, up=False)
         box.wait(said(box, "network is down"), "a network without an address")
