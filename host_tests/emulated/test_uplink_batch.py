@@ -22,7 +22,7 @@ STEP_US = 5000  # design: other tasks work in slices of at most 5 ms on an RP204
 @pytest.fixture(scope="module")
 def files() -> dict[str, bytes]:
     portable = [HOST_TESTS / folder / f"{name}.py" for folder, names in PORTABLE.items() for name in names]
-    return compiled("uplink", "gateway", scripts=("uplink_runs",), others=tuple(portable))
+    return compiled("uplink", "gateway", "points", scripts=("uplink_runs",), others=tuple(portable))
 
 
 @pytest.mark.parametrize("name", PORTABLE["unit"])
