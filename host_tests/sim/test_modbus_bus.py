@@ -218,6 +218,22 @@ def test_port_that_fails_is_a_bus_fault_and_comes_back():
     assert rig.qualities(1)[-1] == 0 and rig.qualities(2)[-1] == 0
 
 
+def test_port_that_was_gone_for_longer_than_ticks_can_tell_does_not_hold_the_loop():
+    rig = Rig([wire.Unit(1)], [unit(1)])
+    rig.run_ms(2000)
+    rig.wire.broken = True
+    rig.run_ms(600000)  # 2^29 us are 537 s
+    rig.wire.broken = False
+    rig.wire.discard()  # a byte that came would tell the time
+    call_us, rig.wire.call_us = rig.wire.call_us, 10000  # so that a wait without end ends
+    before = rig.clock.us
+    rig.run_ms(2000)
+    assert rig.clock.us - before < 10000000
+    rig.wire.call_us = call_us
+    rig.run_ms(3000)
+    assert rig.qualities(1)[-1] == 0
+
+
 def test_exception_is_reported_with_its_code_and_the_unit_counts_as_alive():
     units = [wire.Unit(1, registers={0: 7}), wire.Unit(2)]
     rig = Rig(units, [unit(1, ((5, 1, 500),)), unit(2, ((0, 1, 500),))])

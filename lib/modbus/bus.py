@@ -210,8 +210,10 @@ class Bus(Counted):
         """us for which no transaction may begin."""
         if self._asked:
             return RELAXED_US
-        if self.broken and self._diff(self._ms(), self._broken_ms) < _BREAK_MS:
-            return 50000
+        if self.broken:
+            if self._diff(self._ms(), self._broken_ms) < _BREAK_MS:
+                return 50000
+            self.engine.resume(True)  # nobody has listened, maybe for longer than ticks_us can tell
         if self._rest_us:
             left = self._rest_us - self._diff(self._us(), self._cells[END_US])
             if left > 0:
