@@ -6,7 +6,8 @@ all times behind it differ.
 
 import line as wire
 from modbus import bus as bus_module
-from modbus import crc, plain
+from modbus import crc, plain, reply
+from modbus.cells import COUNT, ENDED, FAR, HOLD, LOOK_US, REPLY, STATE
 from rig import Rand, Rig, unit
 
 HEAP_KB = 8000
@@ -82,3 +83,54 @@ def test_a_good_line_never_leaves_the_good_way():
         left.clear()
         rig.run_ms(5000)
         assert len(rig.results) > 150 and left == [], (baud, left[:5])
+
+
+REQUEST = bytearray(wire.sealed((1, 3, 0, 0, 0, 2)))  # two holding registers of unit 1
+ANSWER = wire.sealed((1, 3, 4, 0x12, 0x34, 0x56, 0x78))
+
+
+class Port(wire.Wire):
+    """What `came` is there at the first look, long after the request."""
+
+    came = b""
+
+    def available(self):
+        self._call()
+        return len(self.came)
+
+    def receive_into(self, buf, n):
+        buf[:n] = self.came[:n]
+        return n
+
+
+def taken(way, data):
+    """True if `way`, which is one of the two `turn`, takes data for the answer to REQUEST."""
+    rig = Rig([], [unit(1, ((0, 2, 1000),))])
+    port = Port(rig.clock, 19200, rig.line.char_bits, [], 0, 3, 0)
+    parts = rig.bus._parts
+    cells = parts[0]
+    parts[1], parts[2] = port.available, port.receive_into
+    while cells[STATE] != REPLY:
+        rig.clock.advance_us(max(0, way(parts)))
+        if cells[STATE] != REPLY:
+            rig.bus.step()
+    assert rig.plan.reads[0].frame == REQUEST
+    rig.clock.advance_us(cells[LOOK_US] + 3000)
+    cells[FAR] = HOLD
+    port.came = bytes(data)
+    return way(parts) == ENDED and cells[COUNT] == 0
+
+
+def test_the_whole_reply_is_known_at_once_fast_and_plain():
+    rand = Rand(9)
+    for way in (crc.turn, plain.turn):
+        assert taken(way, ANSWER)
+        for other in (wire.sealed((2, 3, 4, 1, 2, 3, 4)), wire.sealed((1, 4, 4, 1, 2, 3, 4)), wire.sealed((1, 3, 5, 1, 2, 3, 4))):
+            assert not taken(way, other)
+        for i in range(8 * len(ANSWER)):
+            damaged = bytearray(ANSWER)
+            damaged[i // 8] ^= 1 << i % 8
+            assert not taken(way, damaged)
+        for _ in range(300):
+            data = bytearray((1, 3, 4) + tuple(rand(256) for _ in range(6)))
+            assert taken(way, data) == (reply.find(data, 9, REQUEST, 9, True) == 0)

@@ -1,4 +1,4 @@
-"""Frames: CRC, request building, times of a line, and the search for a reply among received bytes.
+"""Frames: CRC, request building, times of a line, accounts and choice, the gate.
 
 Expected values: golden frames as published by device vendors and users (sources beside them), the CRC's
 definition (Modbus over serial line V1.02, 6.2.2) written out bit by bit, and arithmetic on the standard's times.
@@ -39,9 +39,6 @@ GOLDEN = (
     "01 03 14 50 00 06 C0 29",  # QM42VT2 request
     "01 03 0C 002E 006C 0625 0206 0047 00B6 BD F3",  # QM42VT1 reply
 )
-REQUEST = bytearray(sealed((1, 3, 0, 0, 0, 2)))  # two holding registers of unit 1
-REPLY = sealed((1, 3, 4, 0x12, 0x34, 0x56, 0x78))
-NEED = 9
 
 
 def frames():
