@@ -13,8 +13,6 @@ _COSTS_BYTES = 200  # of what `commit` repeats of `check`
 
 def check(shell, words):
     """Every mistake on a line of its own; else what the candidate costs."""
-    if not revisions.has_candidate():
-        raise Refused(verbs.CHECK, "no candidate: change something with set first")
     errors, costs = yield from _checked(shell)
     for line in errors or costs:
         yield line
@@ -48,7 +46,9 @@ def diff(shell, words):
 
 
 def _checked(shell):
-    """Yields None; returns (mistakes, costs) of the candidate."""
+    """Yields None; returns (mistakes, costs) of the candidate. Raises Refused where there is none."""
+    if not revisions.has_candidate():
+        raise Refused(verbs.CHECK, "no candidate: change something with set first")
     from console import checker
 
     return (yield from checker.check_box(shell.gateway))
@@ -65,8 +65,6 @@ def commit(shell, words):
         minutes = int(words[0])
     if revisions.on_trial():
         raise Refused(verbs.BUSY, "a trial runs: type confirm or rollback first")
-    if not revisions.has_candidate():
-        raise Refused(verbs.CHECK, "no candidate: change something with set first")
     errors, costs = yield from _checked(shell)
     for line in errors[:1]:
         yield line
@@ -83,7 +81,7 @@ def commit(shell, words):
         shell.need(half)
     from console import stopping
 
-    yield from stopping.sure(shell.gateway, ["yes"][:yes], stopping.START_MS)
+    yield from stopping.sure(shell.gateway, yes, stopping.START_MS)
     from console import audit_chain  # not beside the check: memory
 
     number = revisions.commit(shell.who(), audit_chain.when(shell), minutes * 60, costs)
@@ -132,12 +130,11 @@ def _note(shell, what):
 
 def rollback(shell, words):
     """rollback [revision]"""
-    words = list(words)
     if words in ([], ["yes"]):
         if revisions.on_trial():
             from console import stopping
 
-            yield from stopping.sure(shell.gateway, words, stopping.START_MS)
+            yield from stopping.sure(shell.gateway, words == ["yes"], stopping.START_MS)
         if revisions.roll_back("by " + shell.who()):
             _note(shell, "rollback")
             yield "revision %d is back" % revisions.now().current
@@ -146,6 +143,7 @@ def rollback(shell, words):
             return
         from console import look
 
+        shell.flows = False  # nothing was done: this may be long, and `more` may run it again
         for number in sorted(revisions.numbers()):
             about = revisions.about(number)
             who, _, second = about[0].partition(" ") if about else ("incomplete", "", "")
@@ -175,7 +173,7 @@ def reboot(shell, words):
     """reboot [yes]"""
     from console import stopping
 
-    yield from stopping.sure(shell.gateway, words, stopping.START_MS)
+    yield from stopping.sure(shell.gateway, words[-1:] == ["yes"], stopping.START_MS)
     yield "the gateway starts again now"
     shell.gateway.restart()
 
@@ -202,7 +200,7 @@ def update(shell, words):
 def _leave(shell, words, why):
     from console import stopping
 
-    yield from stopping.sure(shell.gateway, words, _PROMPT_MS)
+    yield from stopping.sure(shell.gateway, words[-1:] == ["yes"], _PROMPT_MS)
     _note(shell, "left to " + why)
     shell.gateway.restart(True)
     yield "polling and publishing stop; at most 15 minutes"

@@ -7,7 +7,6 @@ from modbus.names import quality_name
 
 _MANY = 50  # one of so many is worth a hint
 _ENOUGH = 10  # fewer requests prove nothing
-_NAMES = 3  # of units in a hint
 _FRAMES = 2
 _MOST_FRAMES = 20
 _FRAME_WAITS = 600  # of 0.1 s
@@ -122,9 +121,8 @@ def _all_silent(bus, totals):
 
 
 def _named(units):
-    """The first of them by name, the others counted: a hint is to be short."""
-    text = ", ".join([unit.name for unit in units[:_NAMES]])
-    return text if len(units) <= _NAMES else "%s and %d more" % (text, len(units) - _NAMES)
+    """A hint is to be short."""
+    return verbs.few([unit.name for unit in units])
 
 
 def _since(health, clock):

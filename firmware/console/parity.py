@@ -5,7 +5,7 @@ units that should be there were asked at every baud in all four formats (modbus.
 sound reply, or says that there was none.
 """
 
-_NAMED = 3  # of silent units
+from console import verbs
 
 
 def conclusions(bus, found):
@@ -25,8 +25,7 @@ def conclusions(bus, found):
         else:
             silent.append("%s (%d)" % (unit.name, unit.unit_id))
     if silent:
-        more = " and %d more" % (len(silent) - _NAMED) if len(silent) > _NAMED else ""
-        yield "%s%s answer%s at no baud and no parity" % (", ".join(silent[:_NAMED]), more, "s"[: len(silent) == 1])
+        yield "%s answer%s at no baud and no parity" % (verbs.few(silent), "s"[: len(silent) == 1])
     name = line.name
     if silent and not right and not elsewhere:
         yield "-> nobody answers at any setting: cable, A and B, power; or other addresses: scan %s common" % name

@@ -12,7 +12,6 @@ from gateway import revisions, unload
 
 _SEARCHING = "console.devices console.finder console.reading console.live"
 MAX_UNITS = 16  # that are looked at
-_COLUMNS = 78
 _SCREEN_BYTES = 390  # of what is shown of them before somebody has read it
 
 
@@ -149,9 +148,9 @@ def _shown(device):
     names = [file.rsplit("/", 1)[1][:-5] for file, _, _, _ in device.choices]
     for _, name, how, values in device.choices[:1]:
         line = "  unit %d: %s (%s), %s: %s" % (device.unit_id, name, names[0], how, ", ".join(values))
-        yield line if len(line) <= _COLUMNS else line[: _COLUMNS - 3] + "..."
+        yield line if len(line) <= verbs.WIDTH else line[: verbs.WIDTH - 3] + "..."
     if len(names) > 1:
-        yield "    or " + keys.listed(names[1:], _COLUMNS - 8)
+        yield "    or " + keys.listed(names[1:], verbs.WIDTH - 8)
     if not device.choices:
         says = " ".join([device.says[key] for key in sorted(device.says)])
         plain = "its register 0 as a start" if device.plain else "left out, no register 0"

@@ -13,12 +13,8 @@ def agreed(buses, what, stop_ms):
     return answer == word or (answer == "yes" and word == "y")
 
 
-def sure(gateway, words, stop_ms):
-    """Before what ends the run. Nothing is asked where no unit acts; `yes` as the last of the words, which is taken
-    away, says it ahead. Raises Refused."""
-    said = words[-1:] == ["yes"]
-    if said:
-        words.pop()
+def sure(gateway, said, stop_ms):
+    """Before what ends the run. Nothing is asked where no unit acts, or if `yes` was said ahead. Raises Refused."""
     if (yield from _warned(gateway.buses, stop_ms)) and not said:
         answer = yield Ask("polling stops for up to %d s. Go on? yes: " % (stop_ms // 1000))
         if (answer or "").strip().lower() != "yes":

@@ -67,7 +67,7 @@ STORAGE = 8  # flash or file system
 STOPPED = 9  # by Ctrl-C
 INTERNAL = 10  # a mistake of ours
 
-_WIDTH = 78  # columns of an answer
+WIDTH = 78  # columns of an answer
 
 
 class Refused(Exception):
@@ -121,12 +121,18 @@ def bus_of(gateway, words):
     return 0, words
 
 
+def few(names, most=3):
+    """The first of them, the others counted."""
+    text = ", ".join(names[:most])
+    return text if len(names) <= most else "%s and %d more" % (text, len(names) - most)
+
+
 def wrapped(text):
     """`text` in ASCII and in lines of at most 78 columns."""
     text = _ascii(text)
-    while len(text) > _WIDTH:
-        at = text.rfind(" ", 3, _WIDTH + 1)
-        at = _WIDTH if at < 0 else at  # a word that is longer than a line
+    while len(text) > WIDTH:
+        at = text.rfind(" ", 3, WIDTH + 1)
+        at = WIDTH if at < 0 else at  # a word that is longer than a line
         yield text[:at]
         text = "  " + text[at:].lstrip()
     yield text
@@ -135,7 +141,7 @@ def wrapped(text):
 def shortened(text):
     """`text` as one line of at most 78 columns: its middle goes, as the end says what to do."""
     text = _ascii(text)
-    over = len(text) + 3 - _WIDTH
+    over = len(text) + 3 - WIDTH
     return text if over <= 3 else text[:32] + "..." + text[32 + over :]
 
 

@@ -138,9 +138,7 @@ class Gateway:
 
     async def room(self, sleep_ms):
         """Wait for the moment to begin a slice: no line needs the loop before it ends. Not for long."""
-        moment = Moment(self.keeper.free_us)
-        while not moment.come(SLICE_US):
-            await sleep_ms(0)
+        await self.keeper.room(SLICE_US, sleep_ms)
 
     async def _keep_time(self, sleep_ms):
         while True:

@@ -104,13 +104,17 @@ class Keeper:
             if due == COLLECT:
                 await self._collect(sleep_ms)
 
+    async def room(self, need_us, sleep_ms):
+        """Wait, not for long, for the moment to hold the loop for need_us."""
+        moment = Moment(self.free_us)
+        while not moment.come(need_us):
+            await sleep_ms(0)
+
     async def do(self, cause, work, need_us, sleep_ms):
         """Hold the loop for `work()`, which takes about need_us and so longer than a slice; returns what it returns.
 
         The lines notice as little of it as can be; only what was longer than they had time counts as a pause."""
-        moment = Moment(self.free_us)
-        while not moment.come(need_us):
-            await sleep_ms(0)
+        await self.room(need_us, sleep_ms)
         clock, buses = self._clock, self._buses
         for bus in buses:
             bus.expect(cause)
