@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import io
-import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -15,27 +14,7 @@ from gateway import config, planning
 from gateway.ot import Ot
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-OT = {
-    "format": 1,
-    "owner": "controls",
-    "revision": 1,
-    "buses": [
-        {
-            "name": "line1",
-            "units": [
-                {"name": "meter", "unit_id": 1, "points": [{"name": "p", "fc": 3, "address": 0, "type": "uint16"}]}
-            ],
-        }
-    ],
-}
-IT = {
-    "format": 1,
-    "owner": "it",
-    "revision": 1,
-    "box": "fg-0001",
-    "place": {part: part for part in ("enterprise", "site", "area", "line", "cell", "asset")},
-    "mqtt": {"brokers": [{"host": "10.0.0.1", "port": 1883}]},
-}
+BOARD = ROOT / "boards" / "virtual"
 
 
 def ours(module: ModuleType) -> bool:
@@ -63,10 +42,10 @@ def kept(*objects: object) -> set[str]:
 
 def test_the_plan_and_the_it_half_keep_no_code_of_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("it.json").write_text(json.dumps(IT))
+    (tmp_path / "it.json").write_bytes((BOARD / "it.json").read_bytes())
     errors: list[str] = []
     it = config.it_half("", errors)
-    planned = planning.make(Ot(io.BytesIO(json.dumps(OT).encode()), 1, errors), errors, it, frames=False)
+    planned = planning.make(Ot(io.BytesIO((BOARD / "ot.json").read_bytes()), 1, errors), errors, it, frames=False)
     assert not errors, errors
     assert kept(planned, it) == {"gateway.planned", "modbus.codes", "modbus.plan", "modbus.line"}
 
