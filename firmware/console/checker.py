@@ -18,7 +18,7 @@ _SURELY_SHORT = 16  # points whose text, 228 characters at most, fits MAX_META_B
 _DAY_MS = 86400000
 # Must be free whenever others run: a MemoryError of theirs ends the run, where one of ours ends the check.
 _OTHERS_BYTES = 16384
-_PIECE_BYTES = 2048  # of it in one piece
+_PIECES, _PIECE_BYTES = 3, 1024  # of it in such pieces: a message, and what is made of it
 
 
 def check_box(gateway):
@@ -86,7 +86,7 @@ def _room():
         gc.collect()  # at once: in a pause would be after they have run
         if gc.mem_free() < _OTHERS_BYTES:
             raise MemoryError
-    bytearray(_PIECE_BYTES)  # raises it where what is free lies in small pieces
+    [bytearray(_PIECE_BYTES) for _ in range(_PIECES)]  # raises it where what is free lies in small pieces
     yield None
 
 
