@@ -222,10 +222,10 @@ class Line:
         wait_ns = max(turnaround_us * 1000, self.t35_ns) + self.t35_ns
         return ((request_bytes + reply_bytes) * self.character_ns + wait_ns) / 1000
 
-    def summary(self, skip: int = 2) -> Summary:
-        """Figures of the answered transactions after the first `skip`; they must be all alike."""
+    def summary(self, skip: int = 2, least: int = 10) -> Summary:
+        """Figures of the answered transactions after the first `skip`, at least so many; they must be all alike."""
         done = [t for t in self.transactions if t.reply_end_ns][skip:]
-        assert len(done) >= 10, f"only {len(done)} answered transactions"
+        assert len(done) >= least, f"only {len(done)} answered transactions"
         assert all(t.reply is not None for t in done)
         shapes = {(t.request, len(t.reply or b"")) for t in done}
         assert len(shapes) == 1, f"{len(shapes)} different transactions"

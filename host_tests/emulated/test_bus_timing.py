@@ -20,7 +20,6 @@ TIMEOUT_S = 600  # of one test; an emulated second takes 20 to 30
 POLLS = 13
 TARGET = 0.99  # issue "bus engine": engine alone, at 9600, 19200 and 115200
 PROCESSOR_GOAL_US = 100  # the same: CPU per transaction beside waiting
-PROCESSOR_LIMIT_US = 180  # what is tolerated until the goal is met: 151 were measured
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,7 @@ def tell(who: str, line: Line) -> Summary:
 
 @pytest.mark.parametrize("baud", [9600, 19200, 115200])
 def test_saturated_line_is_used_to_99_percent(uf2: Path, files: dict[str, bytes], table: Table, baud: int) -> None:
-    other, numbers = run(uf2, files, f"theirs({baud}, {POLLS})", baud)
+    other, numbers = run(uf2, files, f"theirs({baud}, '8N1', None, {POLLS})", baud)
     assert numbers == [POLLS]
     theirs = tell("micropython-modbus", other)
     line, numbers = run(uf2, files, f"ours({baud}, '8N1', None, {POLLS})", baud)
@@ -121,9 +120,11 @@ def test_wrong_parity_is_seen_by_the_line_and_by_the_engine(uf2: Path, files: di
 def test_processor_time_of_one_transaction(uf2: Path, files: dict[str, bytes]) -> None:
     _, (good, cost_us) = run(uf2, files, "processor(40)", 115200)
     assert good == 40
-    met = "met" if cost_us <= PROCESSOR_GOAL_US else "NOT met"
+    _, (good, their_us) = run(uf2, files, "their_processor(10)", 115200)
+    assert good == 10
     print(
-        f"REPORT: emulated RP2040: CPU of one transaction beside waiting {cost_us} us"
-        f" (goal {PROCESSOR_GOAL_US} us: {met})"
+        f"REPORT: emulated RP2040: CPU of one transaction of 10 registers beside waiting {cost_us} us (goal"
+        f" {PROCESSOR_GOAL_US} us), with schedule, health and counters; micropython-modbus {their_us} us,"
+        f" {their_us / cost_us:.0f} times as much"
     )
-    assert cost_us <= PROCESSOR_LIMIT_US
+    assert cost_us <= PROCESSOR_GOAL_US

@@ -13,7 +13,7 @@ def test_saturated_bus_loses_no_wire_time():
         rig = Rig([wire.Unit(1)], [unit(1, ((0, 10, 50 if baud < 100000 else 20),))], baud, serial_format)
         ideal = rig.plan.reads[0].cycle_us
         ideal += max(0, 2000 - rig.line.t35_us)
-        rig.plan.reads[0].period_ms = 1
+        rig.saturate()
         rig.run_ms(5000)
         frames = rig.wire.frames
         mean = (frames[-1][0] - frames[1][0]) // 1000 // (len(frames) - 2)
@@ -24,7 +24,7 @@ def test_saturated_bus_loses_no_wire_time():
 
 def test_share_of_the_bus_can_be_capped():
     rig = Rig([wire.Unit(1)], [unit(1, ((0, 10, 1000),))], share_permille=250)
-    rig.plan.reads[0].period_ms = 1
+    rig.saturate()
     rig.run_ms(10000)
     busy = rig.wire.wire_ns // 10000000
     assert busy <= 250, busy
@@ -34,7 +34,7 @@ def test_share_of_the_bus_can_be_capped():
 
 def test_pause_is_granted_between_transactions_only_and_counted():
     rig = Rig([wire.Unit(1)], [unit(1, ((0, 10, 1000),))])
-    rig.plan.reads[0].period_ms = 1
+    rig.saturate()
     bus = rig.bus
     inside = []
     granted = []
@@ -91,7 +91,7 @@ def test_other_tasks_run_while_a_reply_cannot_be_complete():
     for baud, least in ((19200, 60), (115200, 25)):
         rig = Rig([wire.Unit(1)], [unit(1, ((0, 10, 1000),))], baud, "8N1")
         ideal = rig.plan.reads[0].cycle_us + max(0, 2000 - rig.line.t35_us)
-        rig.plan.reads[0].period_ms = 1
+        rig.saturate()
         used = [0]
 
         async def load():
@@ -114,7 +114,7 @@ def test_results_are_handed_over_while_the_next_request_is_on_the_wire():
     # on_result takes 1.9 ms, as decoding on an RP2040 does: no wire time may be lost, at any length of reply
     for baud, serial_format, count in ((19200, "8E1", 1), (19200, "8E1", 10), (115200, "8N1", 60)):
         rig = Rig([wire.Unit(1)], [unit(1, ((0, count, 1000),))], baud, serial_format)
-        rig.plan.reads[0].period_ms = 1
+        rig.saturate()
         begun = []
 
         def decode(read, quality, ticks_ms, buf, nbytes, rig=rig, begun=begun):
@@ -172,7 +172,7 @@ def test_stats_are_those_of_the_telemetry_topic():
 def gaps_of(baud, serial_format, stop_us):
     """(errors of the line, longest silence before a request in us) of a saturated line."""
     rig = Rig([wire.Unit(1)], [unit(1, ((0, 4, 1000),))], baud, serial_format)
-    rig.plan.reads[0].period_ms = 1
+    rig.saturate()
     rig.bus.engine.cells[SILENCE_US] = rig.line.t35_us + stop_us
     rig.run_ms(3000)
     assert rig.wire.sent > 5
@@ -191,7 +191,7 @@ def test_t35_counts_from_the_end_of_the_stop_bit():
 def held_run(hold_us, baud, when, rest_ms=100):
     """A saturated line beside a task that holds the loop for hold_us at `when(rig)`, then rests; returns the rig."""
     rig = Rig([wire.Unit(1)], [unit(1, ((0, 10, 1000),))], baud, "8N1")
-    rig.plan.reads[0].period_ms = 1
+    rig.saturate()
 
     async def holder():
         while True:
@@ -233,7 +233,7 @@ def test_times_are_true_beside_many_holds_of_any_length():
     for baud, rest_ms in ((115200, 3), (19200, 20)):
         rand = Rand(baud)
         rig = Rig([wire.Unit(1)], [unit(1, ((0, 10, 1000),))], baud, "8N1")
-        rig.plan.reads[0].period_ms = 1
+        rig.saturate()
 
         async def holder(rig=rig, rand=rand, rest_ms=rest_ms):
             while True:

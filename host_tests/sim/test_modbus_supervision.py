@@ -91,7 +91,7 @@ def test_t35_holds_behind_others_bytes_after_a_pause():
     # The others' frame ends right before done(): what they received or sent is not in our buffer.
     for cause in (PAUSE_SCAN, PAUSE_HOLD):
         rig = Rig([wire.Unit(1)], [unit(1, ((0, 4, 1000),))])
-        rig.plan.reads[0].period_ms = 1  # a request waits all the time
+        rig.saturate()  # a request waits all the time
         rig.run_ms(1100)
         for k in range(40):
             rig.run_ms(37 + k % 5)

@@ -5,9 +5,72 @@ all times behind it differ.
 """
 
 import line as wire
+from clock import Clock
 from modbus import bus as bus_module
 from modbus import crc, plain, reply
-from modbus.cells import COUNT, ENDED, FAR, HOLD, LOOK_US, REPLY, STATE
+from modbus.cells import (
+    BACK_TO_BACK,
+    BEHIND_US,
+    BUSY_US,
+    CHOOSE,
+    COUNT,
+    DEADLINE_MS,
+    ECHO,
+    ENDED,
+    EXACT,
+    FAILS,
+    FAR,
+    FINISH,
+    GAP,
+    GAP_US,
+    GO_ON,
+    HOLD,
+    IDEAL_US,
+    LAST_US,
+    LATE_US,
+    LEAST_US,
+    LOOK_US,
+    MAX_US,
+    MISSING,
+    NEED,
+    NEXT_ROW,
+    OWES,
+    PART,
+    PENDING,
+    PENDING_BYTES,
+    PERIOD_MS,
+    PROBE,
+    QUARANTINED,
+    RANK,
+    READ,
+    READ_CELLS,
+    READY_MS,
+    REPLY,
+    REST,
+    SEEN_US,
+    SENT_US,
+    SILENCE_US,
+    SLACK_US,
+    SPIN_US,
+    STATE,
+    STOP_US,
+    STRANGE,
+    STRAY,
+    SUM_US,
+    TICK_MS,
+    TICK_US,
+    TIMES,
+    TRIES,
+    UNCLEAR,
+    UNIT,
+    WATCHED,
+    WHAT,
+)
+from modbus.evidence import Evidence
+from modbus.line import Line
+from modbus.plan import Plan
+from modbus.scheduler import Scheduler
+from mutants import Mutant
 from rig import Rand, Rig, unit
 
 HEAP_KB = 8000
@@ -63,7 +126,7 @@ def test_machine_code_and_plain_python_do_the_same():
 
 def test_one_look_more_would_be_seen():
     def hesitant(parts):
-        parts[3]()  # the clock
+        parts[4]()  # the clock
         return plain.turn(parts)
 
     assert record(hesitant, 19200, 2, 1000)[0] != record(plain.turn, 19200, 2, 1000)[0]
@@ -72,8 +135,7 @@ def test_one_look_more_would_be_seen():
 def test_a_good_line_never_leaves_the_good_way():
     for baud in (9600, 19200, 115200):
         rig = Rig([wire.Unit(1), wire.Unit(2)], [unit(1, ((0, 10, 3000),)), unit(2, ((0, 3, 3000),))], baud, "8N1")
-        for read in rig.plan.reads:
-            read.period_ms = 1
+        rig.saturate()
         engine = rig.bus.engine
         left = []
         for name in ("take_part", "search", "hear_gap", "start"):
@@ -83,6 +145,163 @@ def test_a_good_line_never_leaves_the_good_way():
         left.clear()
         rig.run_ms(5000)
         assert len(rig.results) > 150 and left == [], (baud, left[:5])
+
+
+def test_a_reply_that_is_longer_than_the_time_for_its_first_byte_is_taken_whole():
+    rig = Rig([wire.Unit(1)], [unit(1, ((0, 125, 3000),), max_registers=125)], 9600, "8N1")
+    assert rig.plan.reads[0].wire_us > 250000 > 1000 * rig.plan.units[0].first_byte_timeout_ms
+    rig.saturate()
+    searched = []
+    search = rig.bus.engine.search
+    rig.bus.engine.search = lambda now: (searched.append(now), search(now))[1]
+    rig.run_ms(5000)  # until the unit's latency is known
+    searched.clear()
+    rig.run_ms(15000)
+    assert rig.good(1) > 60 and searched == [], (rig.good(1), len(searched))
+    rig.units[0].functions = ()  # now it refuses
+    rig.run_ms(1000)
+    rig.wire.frames.clear()
+    rig.run_ms(1000)
+    begins = [frame[0] for frame in rig.wire.frames]
+    assert max(b - a for a, b in zip(begins, begins[1:])) < 215000000, "an exception is no part of a long reply"
+
+
+class Script(Clock):
+    """A port and a clock that answer what was prepared, and note who asked for what."""
+
+    def __init__(self, rand, reply, now_us, now_ms):
+        self.rand = Rand(rand(0x7FFFFFFF))
+        self.reply = reply
+        self.us = now_us
+        self.ms = now_ms
+        self.asked = []
+
+    def ticks_us(self):
+        self.us = (self.us + (0, 7, 400, 3000)[self.rand(4)]) & 0x3FFFFFFF
+        self.asked.append("us")
+        return self.us
+
+    def ticks_ms(self):
+        self.ms = (self.ms + self.rand(3)) & 0x3FFFFFFF
+        self.asked.append("ms")
+        return self.ms
+
+    def available(self):
+        self.asked.append("available")
+        return len(self.reply) if self.rand(3) else 0
+
+    def receive_into(self, buf, n):
+        self.asked.append(("receive", n))
+        n = min(n, len(self.reply))
+        buf[:n] = self.reply[:n]
+        return n
+
+    def gate(self, frame, at_us):
+        self.asked.append(("gate", bytes(frame), at_us))
+        return int(self.rand(8) > 0)
+
+    def on_result(self, read, quality, ticks_ms, buf, nbytes):
+        self.asked.append((read.group, quality, ticks_ms, bytes(buf[:nbytes])))
+
+
+def some_state(rand):
+    """(cells, table, reads, reply, us, ms) of a line somewhere in its life, and what is in its port."""
+    configs = [unit(k, ((0, 1 + rand(12), 100),)) for k in range(1, 2 + rand(4))]
+    plan = Plan(Line("x", 19200, "8N1"), configs)
+    rig_us, rig_ms = [(0x3FFFF000 + rand(8192)) & 0x3FFFFFFF for _ in range(2)]  # near the wrap
+    clock = Script(rand, b"", rig_us, rig_ms)
+    evidence = Evidence((1750, 4010)[rand(2)], plan.units)
+    scheduler = Scheduler(plan, clock, rand, print, evidence.cells)
+    c, table, count = evidence.cells, scheduler.table, len(plan.reads)
+
+    def near(base, span):
+        return (base + rand(2 * span) - span) & 0x3FFFFFFF
+
+    for row in range(0, len(table), READ_CELLS):
+        table[row + READY_MS] = -1 if rand(4) == 0 else near(rig_ms, 1500)
+        table[row + DEADLINE_MS] = (rig_ms + 250 * rand(9) - 1000) & 0x3FFFFFFF  # some are equal
+        table[row + RANK] = rand(4)
+        table[row + PERIOD_MS] = 1 + rand((20, 3000, 100000)[rand(3)])
+        table[row + TRIES] = rand(2)
+        at = table[row + UNIT]
+        c[at + LEAST_US], c[at + MAX_US], c[at + TIMES] = rand(9000), rand(9000), rand(65)
+        c[at + SUM_US], c[at + FAILS], c[at + OWES] = rand(9000) * c[at + TIMES], rand(2), int(rand(20) == 0)
+    c[READ] = rand(count)
+    read = plan.reads[c[READ]]
+    row = c[READ] * READ_CELLS
+    c[STATE] = (REPLY, REPLY, REPLY, GAP, REST)[rand(5)]
+    c[SENT_US] = near(rig_us, 20000)
+    c[LOOK_US] = rand(30000)
+    c[SEEN_US] = rand(20000)
+    c[LAST_US] = near(rig_us, 3000)
+    c[GAP_US] = 4000 + rand(400)
+    c[SILENCE_US] = 2000 + rand(2000)
+    c[SPIN_US] = 2000
+    c[STOP_US], c[BEHIND_US] = rand(50), rand(50)
+    c[MISSING] = table[row + NEED] if rand(4) else rand(20)
+    c[TICK_US], c[TICK_MS] = near(rig_us, 100000), near(rig_ms, 100)
+    c[BUSY_US], c[IDEAL_US], c[LATE_US] = rand(1000000), (0x10000000, 0xFFFF000)[rand(2)] - rand(9000), rand(9000)
+    c[NEXT_ROW] = rand(64)
+    c[FAR] = (GO_ON, GO_ON, FINISH, HOLD)[rand(4)]
+    for place, odds in (
+        (EXACT, 16), (WATCHED, 2), (BACK_TO_BACK, 2), (ECHO, -12), (PROBE, -20), (UNCLEAR, -20), (SLACK_US, -20),
+        (QUARANTINED, -8), (COUNT, -20),
+    ):  # fmt: skip
+        c[place] = int(rand(odds) > 0) if odds > 0 else int(rand(-odds) == 0)
+    if rand(2):
+        c[PENDING], c[PENDING_BYTES], c[WHAT] = 1 + rand(count), 2 * rand(9), rand(0x8000)
+    need = table[row + NEED]
+    reply = bytearray(wire.sealed(bytes((read.unit.unit_id, 3, need - 5)) + bytes(rand(256) for _ in range(need - 5))))
+    if rand(8) == 0:
+        reply[rand(len(reply))] ^= 1 << rand(8)
+    return c, table, plan.reads, reply, rig_us, rig_ms
+
+
+def turned(way, seed):
+    """What one call does in a state of that seed: what it returns, all that it asked, all that it left."""
+    rand = Rand(seed)
+    c, table, reads, reply, us, ms = some_state(rand)
+    port = Script(rand, reply, us, ms)
+    buf, data = bytearray(280), bytearray(256)
+    parts = [
+        c, table, port.available, port.receive_into, port.ticks_us, port.ticks_ms, port.gate, port.on_result, buf,
+        data, crc.TABLE, reads,
+    ]  # fmt: skip
+    return way(parts), port.asked, list(c), list(table), bytes(buf), bytes(data)
+
+
+STATES = 4000
+
+
+def test_in_any_state_machine_code_does_what_plain_python_does():
+    outcomes = {}
+    for seed in range(1, STATES):
+        fast = turned(crc.turn, seed)
+        slow = turned(plain.turn, seed)
+        assert fast == slow, (seed, fast[:2], slow[:2], [k for k in range(len(fast[2])) if fast[2][k] != slow[2][k]])
+        outcome = min(0, fast[0]), len([1 for what in fast[1] if what[0] == "gate"])
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+    for outcome in ((ENDED, 0), (CHOOSE, 0), (PART, 0), (STRANGE, 0), (STRAY, 0), (STRAY, 1), (0, 0), (0, 1)):
+        assert outcomes.get(outcome, 0) > 20, (outcome, outcomes)
+
+
+MUTANTS = (
+    ("left < best_left", "left <= best_left"),
+    ("now_ms = end_ms = ms()", "end_ms = ms()\n        now_ms = ms()"),
+    ("max(0, latency - behind)", "latency"),
+    ("c[BEHIND_US] = behind", "c[BEHIND_US] = 0"),
+    ("c[PROBE] = 0", "pass"),
+    ("c[NEXT] = i", "pass"),
+    ("table[row + TRIES] = 0", "pass"),
+    ("since + _WATCH_US", "since + 2 * _WATCH_US"),
+)
+
+
+def test_mutants_of_the_plain_one_are_seen():
+    for old, new in MUTANTS:
+        with Mutant(plain, old, new, "turn"):
+            seen = any(turned(crc.turn, seed) != turned(plain.turn, seed) for seed in range(1, STATES))
+        assert seen, (old, new)
 
 
 REQUEST = bytearray(wire.sealed((1, 3, 0, 0, 0, 2)))  # two holding registers of unit 1
@@ -109,7 +328,7 @@ def taken(way, data):
     port = Port(rig.clock, 19200, rig.line.char_bits, [], 0, 3, 0)
     parts = rig.bus._parts
     cells = parts[0]
-    parts[1], parts[2] = port.available, port.receive_into
+    parts[2], parts[3] = port.available, port.receive_into
     while cells[STATE] != REPLY:
         rig.clock.advance_us(max(0, way(parts)))
         if cells[STATE] != REPLY:

@@ -26,6 +26,10 @@ def test_machine_code_has_the_numbers_of_cells_and_of_plain_python() -> None:
 def test_every_place_has_one_owner() -> None:
     text = (FOLDER / "cells.py").read_text("utf-8")
     line, unit = text.split("# Places in the cells of a unit")
-    for part, size in ((line.split("# Places in the cells of a line")[1], 53), (unit.split("# What")[0], 14)):
+    unit, read = unit.split("# Places in the row of a read")
+    line = line.split("# Places in the cells of a line")[1]
+    for part, first in ((line.split("RING =")[0], 0), (unit, 7), (read.split("# What")[0], 0)):
         numbers = [int(number) for number in re.findall(r"^\w+ = const\((\d+)\)", part, re.MULTILINE)]
-        assert numbers == list(range(size - len(numbers) + 1, size + 1))
+        assert numbers == list(range(first, first + len(numbers)))
+    cells = constants("cells")
+    assert int(cells["UNITS"]) == int(cells["RING"]) + 3 * 64 and int(cells["RING"]) == int(cells["OVERDUE"]) + 1

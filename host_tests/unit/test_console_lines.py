@@ -27,7 +27,7 @@ class FakeBus:
     """Two units; `counts` of each by counter."""
 
     def __init__(self, counts, silent=(), stray_bytes=0):
-        units = [Thing(name=name, unit_id=i) for name, i in UNITS]
+        units = [Thing(name=name, unit_id=unit_id, index=i) for i, (name, unit_id) in enumerate(UNITS)]
         self.line = Line("line1", 19200, "8E1")
         self.evidence = Evidence(self.line.t35_us, units)
         for tally, each in zip(self.evidence.tallies, counts):

@@ -9,24 +9,10 @@ from array import array
 from line import crc16 as defined_crc
 from line import sealed
 from modbus import adu, plain
-from modbus.cells import (
-    BUSY_S,
-    END_MS,
-    LATE_US,
-    LATENCY_US,
-    LEAST_US,
-    LINE_CELLS,
-    LOST_US,
-    READS,
-    SKIPPED,
-    T35_US,
-    TOOK_US,
-    UNIT_CELLS,
-    WATCHED,
-    WHAT,
-)
-from modbus.crc import TABLE, crc16, gate_of, move, pick, seal, settle, sound
+from modbus.cells import DEADLINE_MS, PERIOD_MS, RANK, READ_CELLS, READS, READY_MS, SKIPPED, UNITS
+from modbus.crc import TABLE, crc16, gate_of, move, seal, sound
 from modbus.line import Line
+from modbus.scheduler import advance
 from rig import Rand
 
 GOLDEN = (
@@ -66,7 +52,7 @@ def test_crc_is_the_defined_one_fast_and_plain():
         assert crc16(data, n // 3, n - n // 3, TABLE) == defined_crc(data[n // 3 :])
 
 
-def test_fast_move_and_pick_do_what_the_plain_ones_do():
+def test_fast_move_does_what_the_plain_one_does():
     rand = Rand(8)
     for _ in range(300):
         source = bytes(rand(256) for _ in range(40))
@@ -75,26 +61,26 @@ def test_fast_move_and_pick_do_what_the_plain_ones_do():
         move(fast, at, source, start, n)
         plain.move(slow, at, source, start, n)
         assert fast == slow and fast[at : at + n] == source[start : start + n]
-        now = (0x3FFFFF00 + rand(512)) & 0x3FFFFFFF  # near the wrap
-        count = 1 + rand(12)
-        ready = array("i", [-1 if rand(4) == 0 else (now + rand(3000) - 1500) & 0x3FFFFFFF for _ in range(count)])
-        deadline = array("i", [(now + rand(4000) - 1000) & 0x3FFFFFFF for _ in range(count)])
-        rank = bytes(rand(4) for _ in range(count))
-        done, period = rand(count + 1) - 1, 1 + rand((20, 3000, 100000)[rand(3)])
-        fast, slow = [[cells_of(count), ready[:], deadline[:]] for _ in range(2)]
-        assert pick(*fast, rank, done, period, now) == plain.pick(*slow, rank, done, period, now)
-        assert fast == slow, (ready, deadline, done, period, now)
+
+
+def table_of(ready, deadline, rank, period=10):
+    """Rows of so many reads."""
+    table = array("i", bytes(4 * READ_CELLS * len(ready)))
+    for i in range(len(ready)):
+        for place, value in ((READY_MS, ready[i]), (DEADLINE_MS, deadline[i]), (RANK, rank[i]), (PERIOD_MS, period)):
+            table[i * READ_CELLS + place] = value
+    return table
 
 
 def cells_of(reads):
     """Cells of a line with so many reads."""
-    cells = array("i", bytes(4 * LINE_CELLS))
+    cells = array("i", bytes(4 * UNITS))
     cells[READS] = reads
     return cells
 
 
 def picked(ready, deadline, rank, now):
-    return pick(cells_of(len(ready)), array("i", ready), array("i", deadline), rank, -1, 0, now)
+    return plain.pick(cells_of(len(ready)), table_of(ready, deadline, rank), now)
 
 
 def test_pick_takes_the_earliest_deadline_and_tells_the_wait():
@@ -137,30 +123,13 @@ def test_times_of_a_line():
             assert "found" in str(error) and "allowed" in str(error)
 
 
-def test_fast_settle_does_what_the_plain_one_does():
-    rand = Rand(8)
-    fast = [array("i", bytes(4 * n)) for n in (LINE_CELLS, UNIT_CELLS, 192)]
-    slow = [array("i", bytes(4 * n)) for n in (LINE_CELLS, UNIT_CELLS, 192)]
-    for _ in range(400):
-        for place, value in (
-            (T35_US, 1750), (TOOK_US, rand(9000000)), (LOST_US, rand(50)), (WATCHED, int(rand(4) > 0)),
-            (LATENCY_US, rand(60000)), (WHAT, rand(0x4000)), (END_MS, rand(0x3FFFFFFF)),
-        ):  # fmt: skip
-            fast[0][place] = slow[0][place] = value
-        kind = 1 + rand(6) // 2
-        settle(fast[0], fast[1], fast[2], kind)
-        plain.settle(slow[0], slow[1], slow[2], kind)
-        assert fast == slow, (fast, slow)
-    assert fast[0][BUSY_S] > 1000 and fast[0][LATE_US] > 0 and fast[1][LEAST_US] > 0
-
-
-def test_pick_leaves_out_what_is_past():
-    cells, ready, deadline = cells_of(1), array("i", (0,)), array("i", (0x3FFFFFFF,))
-    assert pick(cells, ready, deadline, b"\1", 0, 10, 8) == 0 and (ready[0], deadline[0]) == (0x3FFFFFFF, 9)
-    assert pick(cells, ready, deadline, b"\1", 0, 10, 38) == 0 and (ready[0], deadline[0]) == (29, 39)
-    assert cells[SKIPPED] == 2
-    assert pick(cells, ready, deadline, b"\1", 0, 10, 49) == 0 and (ready[0], deadline[0]) == (49, 59)  # due at once
-    assert pick(cells, ready, deadline, b"\1", 0, 10, 51) == -9 and cells[SKIPPED] == 3  # in 8 ms
+def test_advance_leaves_out_what_is_past():
+    cells, table = cells_of(1), table_of([0], [0x3FFFFFFF], [1])
+    for now, ready, deadline, skipped in (
+        (8, 0x3FFFFFFF, 9, 0), (38, 29, 39, 2), (49, 49, 59, 3), (51, 59, 69, 3), (58, 69, 79, 3),
+    ):  # fmt: skip
+        advance(cells, table, 0, now)
+        assert (table[READY_MS], table[DEADLINE_MS], cells[SKIPPED]) == (ready, deadline, skipped), now
 
 
 class Door:

@@ -24,12 +24,12 @@ from modbus.cells import (
     HEARD,
     HOLD,
     LAST_US,
-    NEED,
     PART,
     PENDING,
     PENDING_BYTES,
     PROBE,
     READ,
+    READ_CELLS,
     REPLY,
     REST,
     SENT_US,
@@ -38,6 +38,7 @@ from modbus.cells import (
     STRANGE,
     STRAY,
     TOOK_US,
+    TRIES,
     WATCHED,
     WHAT,
 )
@@ -79,8 +80,8 @@ class Bus(Counted):
     def __init__(self, port, clock, line, plan, on_result, on_event, rand):
         super().__init__(clock, line, plan)
         self.evidence = Evidence(line.t35_us, plan.units)
-        self.engine = Engine(port, clock, line, plan.reads, self.evidence)
         self.scheduler = Scheduler(plan, clock, rand, on_event, self.evidence.cells)
+        self.engine = Engine(port, clock, line, plan.reads, self.evidence, self.scheduler.table)
         self.second = SecondClient(clock, on_event)
         self.engine.on_stray = self.second.hear
         self.borrowed = False  # by a search or identification; there is one at a time
@@ -96,7 +97,7 @@ class Bus(Counted):
         self._on_result = on_result
         self._on_event = on_event
         self._cells = self.engine.cells
-        self._tries = bytearray(len(plan.reads) + 64)
+        self._table = self.scheduler.table
         self._idle_from_ms = clock.ticks_ms()
         self._idle_for_ms = 0
         self._on_end = None
@@ -106,10 +107,11 @@ class Bus(Counted):
         self._share = line.share_permille
         self._broken_ms = 0
         self._look_far()
-        engine, scheduler = self.engine, self.scheduler
         self._cells[FIRST_GROUP] = plan.first_group
+        engine = self.engine
         self._parts = [  # what `turn` works with, in its order
             engine.cells,
+            self._table,
             port.available,
             port.receive_into,
             clock.ticks_us,
@@ -120,12 +122,6 @@ class Bus(Counted):
             engine.data,
             TABLE,
             plan.reads,
-            self.evidence.ring,
-            scheduler.ready,
-            scheduler.deadline,
-            scheduler.rank,
-            self._tries,
-            plan.units[0].cells,  # of the unit that was asked last
         ]
 
     # --- the loop
@@ -179,6 +175,7 @@ class Bus(Counted):
             self._ended_well()
         elif self._cells[STATE] == DONE:
             self._finish()
+            return 0
         elif wait != CHOOSE:
             return max(0, wait)
         return self._next()
@@ -192,7 +189,7 @@ class Bus(Counted):
                 return rest
         i = self.scheduler.choose()
         if i >= 0:
-            self.engine.start(i, self.scheduler.ready[i] < 0)
+            self.engine.start(i, self.scheduler.is_probe(i))
             return 0
         self._interrupted()
         if self._cells[PENDING]:
@@ -239,8 +236,8 @@ class Bus(Counted):
     def _ended_well(self):
         """A good reply, for which all accounts are settled."""
         c = self._cells
-        c[HEARD] = c[NEED]
         read = self.plan.reads[c[READ]]
+        c[HEARD] = read.need
         self._ended(read, GOOD, c[TOOK_US])
         self._mend(read)
 
@@ -278,7 +275,7 @@ class Bus(Counted):
         if not c[BACK_TO_BACK]:
             self._failed(i, read, quality, took_us)
             return
-        self._tries[i] = 0
+        self._table[i * READ_CELLS + TRIES] = 0
         self._mend(read)
         self.scheduler.answered(i)
         if (quality == EXCEPTION + 2 or quality == EXCEPTION + 3) and self._split(i, read):
@@ -290,16 +287,17 @@ class Bus(Counted):
         scheduler = self.scheduler
         hold_ms = 0
         suspect = False
-        retry = quality != BUS_FAULT and not self._cells[PROBE] and self._tries[i] < read.unit.retries
+        tries = i * READ_CELLS + TRIES
+        retry = quality != BUS_FAULT and not self._cells[PROBE] and self._table[tries] < read.unit.retries
         if quality == TIMEOUT:
             hold_ms = read.unit.first_byte_timeout_ms
             suspect = scheduler.timed_out()
         if retry and not suspect:
-            self._tries[i] += 1
+            self._table[tries] += 1
             self.evidence.note_retry(read)
             scheduler.retry(i, hold_ms)
             return
-        self._tries[i] = 0
+        self._table[tries] = 0
         now = self._ms()
         data = self.engine.data
         if quality == BUS_FAULT and not self.broken:
@@ -334,7 +332,6 @@ class Bus(Counted):
         if at is None:
             return False
         self.scheduler.adopt(i)
-        self._tries.extend(bytes(max(0, len(self.plan.reads) - len(self._tries))))
         self._on_event(READ_SPLIT, read.group, at)
         return True
 

@@ -7,10 +7,10 @@ line V1.02, 6.2.2). Over a whole frame including its CRC the result is 0.
 from array import array
 
 try:
-    from modbus.native import crc16, gate_of, move, pick, settle, turn
+    from modbus.native import crc16, gate_of, move, turn
 except (AttributeError, ImportError, NameError, SyntaxError, ValueError):
     # CPython has no such module or no viper in it; some ports cannot emit or load machine code
-    from modbus.plain import crc16, gate_of, move, pick, settle, turn
+    from modbus.plain import crc16, gate_of, move, turn
 
 
 def _table():
@@ -39,4 +39,4 @@ def sound(buf, start, n):
     return n >= 4 and crc16(buf, start, n, TABLE) == 0
 
 
-__all__ = ("TABLE", "crc16", "gate_of", "move", "pick", "seal", "settle", "sound", "turn")
+__all__ = ("TABLE", "crc16", "gate_of", "move", "seal", "sound", "turn")

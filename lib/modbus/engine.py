@@ -27,6 +27,7 @@ from modbus.cells import (
     ECHO,
     END_US,
     EXACT,
+    FIRST_US,
     GAP,
     HEARD,
     LAST_US,
@@ -38,6 +39,7 @@ from modbus.cells import (
     OWES,
     PROBE,
     READ,
+    READ_CELLS,
     REPLY,
     REST,
     SEEN_US,
@@ -73,10 +75,10 @@ _VAGUE = const(1000)  # see modbus.reply.find
 class Engine:
     """Transactions on `port` for the reads of one plan. In state DONE read the outcome.
 
-    evidence: of the line; its cells are the engine's (modbus.cells).
+    evidence: of the line; its cells are the engine's, `table` has a row for each read (modbus.cells).
     """
 
-    def __init__(self, port, clock, line, reads, evidence):
+    def __init__(self, port, clock, line, reads, evidence, table):
         self.cells = evidence.cells
         self.quality = GOOD
         self.data = bytearray(MAX_ADU_BYTES)  # reply data, valid until the next answer is accepted
@@ -91,6 +93,7 @@ class Engine:
         self.gate = Gate(port, clock)
         self._usual_us = evidence.usual_us
         self._reads = reads
+        self._table = table
         self._available = port.available
         self._receive_into = port.receive_into
         self._exact = port.rest_ms == 0
@@ -182,6 +185,15 @@ class Engine:
         now = self._us()  # of the last byte that is taken now: what comes later stays for the next look
         if not arrived:
             return self._wait_on(now)
+        read = self._reads[c[READ]]
+        since = self._diff(now, c[SENT_US])
+        whole_us = read.wire_us + read.unit.cells[LEAST_US]
+        begun = not c[COUNT] and c[MISSING] - read.need + 5 < arrived < c[MISSING]  # and it is no exception
+        if begun and max(c[LOOK_US], since) < whole_us:
+            # On a slow line a long reply ends after the time in which it must begin: it is taken whole.
+            c[SEEN_US] = max(0, since)
+            c[LOOK_US] = whole_us
+            return whole_us - since
         c[LAST_US] = now
         self._take(arrived)
         return self.search(now)
@@ -207,7 +219,7 @@ class Engine:
         since = self._diff(now, c[SENT_US])
         c[WATCHED] = 1
         c[SEEN_US] = max(0, since)
-        left = read.first_us - since  # until the first byte must have come
+        left = self._table[c[READ] * READ_CELLS + FIRST_US] - since  # until the first byte must have come
         if c[COUNT]:
             quiet = read.inter_us - self._diff(now, c[LAST_US])
             if quiet > 0:
@@ -288,7 +300,8 @@ class Engine:
         self.late = (self.late + 1) & _MASK
         read.unit.late = (read.unit.late + 1) & _MASK
         c = self.cells
-        c[LOOK_US] = min(read.wire_us + read.unit.cells[LEAST_US], read.first_us)
+        first_us = self._table[c[READ] * READ_CELLS + FIRST_US]
+        c[LOOK_US] = min(read.wire_us + read.unit.cells[LEAST_US], first_us)
         c[MISSING] = read.need + (len(read.frame) if c[ECHO] else 0)
         c[WATCHED] = c[SEEN_US] = 0
         self._clear()

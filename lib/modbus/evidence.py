@@ -1,7 +1,7 @@
 """What happened on a line: counters, latency, bus time, and the last transactions.
 
-Preallocated; counters wrap at 2^30, as the ticks do. `modbus.native.settle` does the accounts of one
-transaction, in machine code where there is any: `turn` calls it for a good one, `note` for the others.
+Preallocated; counters wrap at 2^30, as the ticks do. `settle` does the accounts of one transaction; for
+good polls `modbus.native.turn` does the same in machine code.
 """
 
 from array import array
@@ -12,22 +12,20 @@ from modbus.cells import (
     END_MS,
     IDEAL_US,
     LATE_US,
-    LATENCY_US,
     LEAST_US,
-    LINE_CELLS,
-    LOST_US,
     MAX_US,
     NEXT_ROW,
+    RING,
     SUM_US,
     T35_US,
     TIMES,
     TOOK_US,
     UNIT_CELLS,
+    UNITS,
     WATCHED,
     WHAT,
 )
 from modbus.codes import CRC, EXCEPTION, GOOD, TIMEOUT, const
-from modbus.crc import settle
 
 REQUESTS = const(0)
 REPLIES = const(1)
@@ -39,14 +37,61 @@ RETRIES = const(6)
 NAMES = ("requests", "replies", "timeouts", "crc_errors", "wrong_replies", "exceptions", "retries")
 
 _MASK = const(0x3FFFFFFF)
+_LIMIT_US = const(0x10000000)  # of what the share is made of
 _RING = const(64)
+
+
+def cells_of(unit):
+    """Place of a unit's cells in those of its line."""
+    return UNITS + unit.index * UNIT_CELLS
+
+
+def settle(c, unit, kind, lost_us, latency_us):
+    """Account for the transaction that the cells c tell of (END_MS to WHAT, WATCHED).
+
+    unit: place of its unit's cells. kind: which counter of the unit besides the requests. The rest as for `note`.
+    """
+    c[unit] = (c[unit] + 1) & _MASK
+    c[unit + kind] = (c[unit + kind] + 1) & _MASK
+    took = c[TOOK_US] + c[T35_US]
+    busy = c[BUSY_US] + took
+    c[BUSY_S] += busy // 1000000
+    c[BUSY_US] = busy % 1000000
+    if kind == REPLIES:
+        c[IDEAL_US] += took
+        c[LATE_US] += lost_us
+        if c[IDEAL_US] > _LIMIT_US:
+            c[IDEAL_US] = c[IDEAL_US] >> 1
+            c[LATE_US] = c[LATE_US] >> 1
+        least = c[unit + LEAST_US]
+        n = c[unit + TIMES]
+        if not c[WATCHED]:
+            least -= least >> 4
+        else:
+            if latency_us < least or n == 0:
+                least = latency_us
+            else:
+                least += (latency_us - least) >> 4
+            c[unit + MAX_US] = max(latency_us, c[unit + MAX_US])
+            if n == 64:
+                n = 32
+                c[unit + SUM_US] = c[unit + SUM_US] >> 1
+            c[unit + TIMES] = n + 1
+            c[unit + SUM_US] += latency_us
+        c[unit + LEAST_US] = least
+    n = c[NEXT_ROW]
+    c[NEXT_ROW] = (n + 1) & 63
+    n = RING + 3 * n
+    c[n] = c[END_MS]
+    c[n + 1] = c[TOOK_US]
+    c[n + 2] = c[WHAT]
 
 
 class Tally:
     """Counters and latency of one unit; `counts`, which are its cells, is indexed by REQUESTS and so on."""
 
-    def __init__(self, unit):
-        self.counts = unit.cells = array("i", bytes(4 * UNIT_CELLS))  # see modbus.cells
+    def __init__(self, unit, cells):
+        self.counts = unit.cells = cells  # its part of those of the line, see modbus.cells
 
     @property
     def max_us(self):
@@ -68,11 +113,11 @@ class Evidence:
     """Evidence of one line. t35_us: its silence between frames; units: those of the plan."""
 
     def __init__(self, t35_us, units):
-        self.tallies = [Tally(unit) for unit in units]
         self.exceptions = [0] * 12  # by exception code; others at 0
-        self.cells = array("i", bytes(4 * LINE_CELLS))  # of the line: see modbus.cells
+        self.cells = array("i", bytes(4 * (UNITS + UNIT_CELLS * len(units))))  # of the line: see modbus.cells
         self.cells[T35_US] = t35_us
-        self.ring = array("i", bytes(4 * 3 * _RING))  # end in ticks_ms, duration in us, quality << 8 | group
+        whole = memoryview(self.cells)
+        self.tallies = [Tally(unit, whole[cells_of(unit) : cells_of(unit) + UNIT_CELLS]) for unit in units]
 
     def note(self, read, quality, took_us, lost_us, latency_us, watched, end_ms):
         """One transaction has ended at end_ms, took_us after its request was sent.
@@ -84,11 +129,9 @@ class Evidence:
         c = self.cells
         c[END_MS] = end_ms
         c[TOOK_US] = took_us
-        c[LOST_US] = lost_us
-        c[LATENCY_US] = latency_us
         c[WATCHED] = int(watched)
         c[WHAT] = quality << 8 | read.group
-        settle(c, read.unit.cells, self.ring, self._counter_of(quality))
+        settle(c, cells_of(read.unit), self._counter_of(quality), lost_us, latency_us)
 
     def _counter_of(self, quality):
         if quality == GOOD:
@@ -130,6 +173,6 @@ class Evidence:
     def rows(self):
         """The last 64 transactions, oldest first: (end in ticks_ms, group, quality, duration in us)."""
         n = min(self.totals()[REQUESTS], _RING)
-        rows = self.ring
-        order = [(self.cells[NEXT_ROW] - n + k) % _RING * 3 for k in range(n)]
+        rows = self.cells
+        order = [RING + (rows[NEXT_ROW] - n + k) % _RING * 3 for k in range(n)]
         return [(rows[i], rows[i + 2] & 0xFF, rows[i + 2] >> 8, rows[i + 1]) for i in order]

@@ -7,10 +7,9 @@ from modbus.cells import (
     ANSWERS,
     BACK_TO_BACK,
     BEHIND_US,
-    BUSY_S,
-    BUSY_US,
     CHOOSE,
     COUNT,
+    DEADLINE_MS,
     ECHO,
     END_MS,
     END_US,
@@ -19,32 +18,30 @@ from modbus.cells import (
     FAILS,
     FAR,
     FIRST_GROUP,
+    FIRST_US,
     GAP,
     GAP_US,
     GO_ON,
     HANDING,
     HEAD,
-    IDEAL_US,
     LAST_US,
-    LATE_US,
-    LATENCY_US,
     LEAST_US,
     LOOK_US,
-    LOST_US,
-    MAX_US,
     MISSING,
     NEED,
-    NEXT_ROW,
+    NEXT,
     NOISE_US,
     OWES,
     PART,
     PENDING,
     PENDING_BYTES,
-    PERIOD_MS,
     PROBE,
     QUARANTINED,
+    RANK,
     READ,
+    READ_CELLS,
     READS,
+    READY_MS,
     REPLY,
     REST,
     ROW,
@@ -52,7 +49,6 @@ from modbus.cells import (
     SENT_US,
     SILENCE_US,
     SINCE_MS,
-    SKIPPED,
     SLACK_US,
     SPIN_US,
     STATE,
@@ -60,11 +56,11 @@ from modbus.cells import (
     STRANGE,
     STRAY,
     SUM_US,
-    T35_US,
     TICK_MS,
     TICK_US,
     TIMES,
     TOOK_US,
+    TRIES,
     UNCLEAR,
     UNIT,
     WATCHED,
@@ -72,8 +68,10 @@ from modbus.cells import (
     WIRE_US,
 )
 from modbus.codes import const
+from modbus.evidence import REPLIES, settle
+from modbus.scheduler import advance
 
-_REPLIES = const(1)
+_REQUEST_BYTES = const(8)
 _TIGHT_US = const(8000)
 _WATCH_US = const(2000)
 _HELD_US = const(700)
@@ -81,7 +79,6 @@ _EARLY_US = const(500)
 _RELAXED_US = const(2500)
 _MASK = const(0x3FFFFFFF)
 _HALF = const(0x20000000)
-_LIMIT_US = const(0x10000000)
 _TICK_LIMIT_MS = const(200000)
 
 
@@ -99,34 +96,24 @@ def move(to, at, source, start, n):
         to[at + i] = source[start + i]
 
 
-def pick(c, ready, deadline, rank, done, period, now):
+def pick(c, table, now):
     """Index of the read that is ready at `now`: of the highest rank, among these of the earliest deadline.
 
-    Before that read `done`, if it is not -1, is set to its next grid point that is not past; polls that are left
-    out are counted. Times are ticks_ms (30 bits); -1 in `ready` takes a read out. When none is
-    ready: -1 - ms until the first one is, at most 1000.
+    Times are ticks_ms (30 bits). When none is ready: -1 - ms until the first one is, at most 1000.
     """
-    if done >= 0:
-        due = deadline[done]
-        behind = ((now - due + _HALF) & _MASK) - _HALF
-        if behind >= period:
-            skipped = behind // period
-            c[SKIPPED] = (c[SKIPPED] + skipped) & _MASK
-            due += skipped * period
-        ready[done] = due & _MASK
-        deadline[done] = (due + period) & _MASK
     best = -1
     best_left = 0
     best_rank = 0
     wait = 1000
     for i in range(c[READS]):
-        at = ready[i]
+        row = i * READ_CELLS
+        at = table[row + READY_MS]
         if at >= 0:
             left = ((at - now + _HALF) & _MASK) - _HALF
             if left <= 0:
-                level = rank[i]
+                level = table[row + RANK]
                 if level >= best_rank:
-                    left = ((deadline[i] - now + _HALF) & _MASK) - _HALF
+                    left = ((table[row + DEADLINE_MS] - now + _HALF) & _MASK) - _HALF
                     if best < 0 or left < best_left or level > best_rank:
                         best = i
                         best_left = left
@@ -136,49 +123,6 @@ def pick(c, ready, deadline, rank, done, period, now):
     if best >= 0:
         return best
     return -1 - wait
-
-
-def settle(c, unit, rows, kind):
-    """Account for the transaction that c tells of (END_MS to WHAT, WATCHED): see modbus.evidence.
-
-    kind: which counter of the unit besides the requests.
-    """
-    unit[0] = (unit[0] + 1) & _MASK
-    unit[kind] = (unit[kind] + 1) & _MASK
-    took = c[TOOK_US] + c[T35_US]
-    busy = c[BUSY_US] + took
-    c[BUSY_S] += busy // 1000000
-    c[BUSY_US] = busy % 1000000
-    if kind == _REPLIES:
-        c[IDEAL_US] += took
-        c[LATE_US] += c[LOST_US]
-        if c[IDEAL_US] > _LIMIT_US:
-            c[IDEAL_US] = c[IDEAL_US] >> 1
-            c[LATE_US] = c[LATE_US] >> 1
-        least = unit[LEAST_US]
-        n = unit[TIMES]
-        latency = c[LATENCY_US]
-        if not c[WATCHED]:
-            least -= least >> 4
-        else:
-            if latency < least or n == 0:
-                least = latency
-            else:
-                least += (latency - least) >> 4
-            if latency > unit[MAX_US]:
-                unit[MAX_US] = latency
-            if n == 64:
-                n = 32
-                unit[SUM_US] = unit[SUM_US] >> 1
-            unit[TIMES] = n + 1
-            unit[SUM_US] += latency
-        unit[LEAST_US] = least
-    n = c[NEXT_ROW]
-    c[NEXT_ROW] = (n + 1) & 63
-    n *= 3
-    rows[n] = c[END_MS]
-    rows[n + 1] = c[TOOK_US]
-    rows[n + 2] = c[WHAT]
 
 
 def gate_of(send, available, us):
@@ -215,12 +159,10 @@ def turn(parts):
     until there is something to do, or a code, below 0: then the readable path takes over where
     this has stopped. Exceptions of port, gate and on_result are passed on.
     """
-    (
-        c, available, receive, us, ms, gate, on_result, buf, data, table, reads, rows, ready, deadline, rank, tries,
-        unit,
-    ) = parts  # fmt: skip
+    c, table, available, receive, us, ms, gate, on_result, buf, data, remainders, reads = parts
+    row = c[READ] * READ_CELLS
     now = us()
-    i = -1  # the read that is done
+    now_ms = -1  # 0 or more: a read is done
     if c[STATE] == REPLY:
         # Watch tightly for the bytes that are missing, for 2 ms at most.
         since = (now - c[SENT_US]) & _MASK
@@ -249,28 +191,29 @@ def turn(parts):
             if since >= until:
                 return PART
         # Is it the whole reply, and nothing but it?
-        n = c[NEED]
+        n = table[row + NEED]
         if arrived != n or c[COUNT] or c[ECHO]:
             return PART
         c[LAST_US] = now
         k = receive(buf, n)
         c[COUNT] = k
-        if k != n or buf[0] | buf[1] << 8 != c[HEAD] or buf[2] != n - 5:
+        if k != n or buf[0] | buf[1] << 8 != table[row + HEAD] or buf[2] != n - 5:
             return STRANGE
         # Sound, of a unit that nobody doubts?
-        latency = since + c[STOP_US] - c[WIRE_US]
-        if crc16(buf, 0, n, table) or c[PROBE] or c[UNCLEAR] or c[SLACK_US] or unit[OWES]:
+        unit = table[row + UNIT]
+        latency = since + c[STOP_US] - table[row + WIRE_US]
+        if crc16(buf, 0, n, remainders) or c[PROBE] or c[UNCLEAR] or c[SLACK_US] or c[unit + OWES]:
             return STRANGE
-        if latency < -_EARLY_US - (c[WIRE_US] >> 5):  # it can be no answer to this request
+        if latency < -_EARLY_US - (table[row + WIRE_US] >> 5):  # it can be no answer to this request
             return STRANGE
         # Where the loop was held it was seen late, and ended when it usually does.
-        end_ms = ms()
+        now_ms = end_ms = ms()
         last = now
         behind = since - c[SEEN_US]
         if c[WATCHED] and behind <= _HELD_US:
             behind = 0
         else:
-            usual = unit[SUM_US] // unit[TIMES] if unit[TIMES] else unit[LEAST_US]
+            usual = c[unit + SUM_US] // c[unit + TIMES] if c[unit + TIMES] else c[unit + LEAST_US]
             behind = max(0, min(behind, latency - usual))
             if behind > _EARLY_US:
                 if ((end_ms - c[TICK_MS]) & _MASK) > _TICK_LIMIT_MS:
@@ -282,15 +225,14 @@ def turn(parts):
         c[END_US] = last
         c[END_MS] = end_ms
         c[TOOK_US] = (last - c[SENT_US]) & _MASK
-        c[LATENCY_US] = max(0, latency - behind)
-        c[LOST_US] = c[GAP_US] - c[SILENCE_US] if c[BACK_TO_BACK] else 0
         c[WHAT] = c[FIRST_GROUP] + i
-        settle(c, unit, rows, _REPLIES)
-        unit[FAILS] = 0
-        unit[SINCE_MS] = c[END_MS]
+        settle(c, unit, REPLIES, c[GAP_US] - c[SILENCE_US] if c[BACK_TO_BACK] else 0, max(0, latency - behind))
+        c[unit + FAILS] = 0
+        c[unit + SINCE_MS] = end_ms
+        table[row + TRIES] = 0
         c[ROW] = 0
         c[ANSWERS] = (c[ANSWERS] + 1) & _MASK
-        tries[i] = 0
+        # Keep the data, for `buf` takes what comes next.
         move(data, 0, buf, 3, n - 5)
         c[PENDING] = i + 1
         c[PENDING_BYTES] = n - 5
@@ -298,13 +240,21 @@ def turn(parts):
         c[COUNT] = 0
         c[BACK_TO_BACK] = 1
         c[STATE] = REST
+        advance(c, table, i, now_ms)
     if c[STATE] == REST:
-        k = pick(c, ready, deadline, rank, i, c[PERIOD_MS], ms())
+        # Choose.
+        outcome = ENDED
+        if now_ms < 0:
+            now_ms = ms()
+            outcome = CHOOSE
+        i = pick(c, table, now_ms)
+        c[NEXT] = i
         if c[FAR] != GO_ON:
-            return CHOOSE if i < 0 else ENDED
-        if k < 0 or c[QUARANTINED]:
+            return outcome
+        if i < 0 or c[QUARANTINED]:
             return CHOOSE
-        c[READ] = k
+        c[READ] = i
+        row = i * READ_CELLS
         c[PROBE] = 0
         c[NOISE_US] = now
         c[STATE] = GAP
@@ -312,27 +262,18 @@ def turn(parts):
         return _RELAXED_US
     # The gap and the request.
     last = c[LAST_US]
-    k = c[SILENCE_US] - ((us() - last) & _MASK)
+    k = c[SILENCE_US] - ((now - last) & _MASK)
     if k > c[SPIN_US]:
         return STRAY if available() else k
-    read = reads[c[READ]]
-    frame = read.frame
-    if not gate(frame, (last + c[SILENCE_US]) & _MASK):
+    if not gate(reads[c[READ]].frame, (last + c[SILENCE_US]) & _MASK):
         return STRAY
     now = us()
     c[SENT_US] = now
     c[GAP_US] = ((now - last) & _MASK) + c[BEHIND_US]
-    c[HEAD] = frame[0] | frame[1] << 8
-    k = read.need
-    c[NEED] = k
+    c[MISSING] = table[row + NEED]
     if c[ECHO]:
-        k += len(frame)
-    c[MISSING] = k
-    c[PERIOD_MS] = read.period_ms
-    unit = read.unit.cells
-    parts[UNIT] = unit
-    c[WIRE_US] = read.wire_us
-    k = min(c[WIRE_US] + unit[LEAST_US], read.first_us)
+        c[MISSING] += _REQUEST_BYTES
+    k = min(table[row + WIRE_US] + c[table[row + UNIT] + LEAST_US], table[row + FIRST_US])
     c[LOOK_US] = k
     c[COUNT] = c[BEHIND_US] = c[WATCHED] = c[SEEN_US] = 0
     c[STATE] = REPLY

@@ -159,12 +159,9 @@ def _add(plan, unit, fc, address, count, period_ms, points, sections, frame):
     read.sections = sections
     read.frame = frame or adu.build(unit.unit_id, pdu.build(fc, address, count))
     read.need = adu.reply_bytes(fc, count)
-    read.request_us = line.chars_us(len(read.frame))
-    read.reply_us = line.chars_us(read.need)
-    read.wire_us = read.request_us + read.reply_us
-    read.first_us = read.request_us + unit.first_byte_timeout_ms * 1000
+    read.wire_us = line.chars_us(len(read.frame)) + line.chars_us(read.need)
     read.inter_us = unit.inter_byte_timeout_ms * 1000 + line.char_us
-    read.cycle_us = read.request_us + read.reply_us + 2 * line.t35_us  # the least it takes
+    read.cycle_us = read.wire_us + 2 * line.t35_us  # the least it takes
     read.active = True
     plan.reads.append(read)
 

@@ -24,9 +24,23 @@ never can be clear: then the unit is called silent.
 
 from array import array
 
-from modbus.cells import ANSWERS, FAILS, QUARANTINED, READS, ROW, SINCE_MS, SKIPPED, UNCLEAR
+from modbus.cells import (
+    ANSWERS,
+    DEADLINE_MS,
+    FAILS,
+    NEXT,
+    PERIOD_MS,
+    QUARANTINED,
+    READ_CELLS,
+    READS,
+    READY_MS,
+    ROW,
+    SINCE_MS,
+    SKIPPED,
+    UNCLEAR,
+)
 from modbus.codes import BUS_BACK, EVENT_BUS_FAULT, UNIT_BACK, UNIT_SILENT, const
-from modbus.crc import pick
+from modbus.evidence import cells_of
 
 FAIL_LIMIT = const(2)
 SUSPECT_LIMIT = const(3)
@@ -36,6 +50,24 @@ PROBE_FAULT_MS = const(500)
 PROBE_SHARE = const(25)
 _LONG_MS = const(0x1FFFFFFF)  # the longest time that ticks can tell
 _MASK = const(0x3FFFFFFF)
+_HALF = const(0x20000000)
+
+
+def advance(c, table, i, now):
+    """Set read i to its next grid point that is not past at `now`; polls that are left out are counted in the cells c.
+
+    Good polls do the same in machine code (modbus.native.turn).
+    """
+    row = i * READ_CELLS
+    period = table[row + PERIOD_MS]
+    due = table[row + DEADLINE_MS]
+    behind = ((now - due + _HALF) & _MASK) - _HALF
+    if behind >= period:
+        skipped = behind // period
+        c[SKIPPED] = (c[SKIPPED] + skipped) & _MASK
+        due += skipped * period
+    table[row + READY_MS] = due & _MASK
+    table[row + DEADLINE_MS] = (due + period) & _MASK
 
 
 class Health:
@@ -87,11 +119,10 @@ class Scheduler:
         """Begin with `plan`; all units count as healthy."""
         self.plan = plan
         self._loaded_ms = now = self._ms()
-        self.ready = array("i")
-        self.deadline = array("i")
-        self.rank = bytearray()
+        self.table = array("i")  # a row for each read: see modbus.cells
         for read, phase in zip(plan.reads, plan.phases()):
-            self._append(read, self._add(now, phase))
+            due = self._add(now, phase)
+            self._append(read, due if read.active else -1, self._add(due, read.period_ms))
         self.health = []
         for unit in plan.units:
             indexes = [i for i, read in enumerate(plan.reads) if read.unit is unit]
@@ -115,26 +146,34 @@ class Scheduler:
             return
         late_ms = max(0, self._diff(self._ms(), self._loaded_ms))
         self._loaded_ms = None
-        for i in range(len(self.ready)):
-            if self.ready[i] >= 0:
-                self.ready[i] = self._add(self.ready[i], late_ms)
-                self.deadline[i] = self._add(self.deadline[i], late_ms)
+        for row in range(0, len(self.table), READ_CELLS):
+            if self.table[row + READY_MS] >= 0:
+                self.table[row + READY_MS] = self._add(self.table[row + READY_MS], late_ms)
+                self.table[row + DEADLINE_MS] = self._add(self.table[row + DEADLINE_MS], late_ms)
 
-    def _append(self, read, due_ms):
-        self.ready.append(due_ms if read.active else -1)
-        self.deadline.append(self._add(due_ms, read.period_ms))
-        self.rank.append(read.priority)
-        self.cells[READS] = len(self.ready)
+    def _append(self, read, ready_ms, deadline_ms):
+        frame = read.frame
+        first_us = self.plan.line.chars_us(len(frame)) + read.unit.first_byte_timeout_ms * 1000
+        # In the order of modbus.cells.
+        row = (
+            ready_ms, deadline_ms, read.priority, read.period_ms, read.need, frame[0] | frame[1] << 8, read.wire_us,
+            first_us, cells_of(read.unit), 0,
+        )  # fmt: skip
+        self.table.extend(array("i", row))
+        self.cells[READS] = len(self.table) // READ_CELLS
 
     def health_of(self, read):
         """Health of a read's unit."""
         return self.health[read.unit.index]
 
     def choose(self):
-        """Index of the read to send now, or -1 - ms until there may be one (at most 1000)."""
-        now = self._ms()
-        choice = pick(self.cells, self.ready, self.deadline, self.rank, -1, 0, now)
-        return self._or_probe(choice, now) if self.cells[QUARANTINED] else choice
+        """Index of the read to send now, or -1 - ms until there may be one (at most 1000). `turn` has just looked."""
+        choice = self.cells[NEXT]
+        return self._or_probe(choice, self._ms()) if self.cells[QUARANTINED] else choice
+
+    def is_probe(self, i):
+        """True if read i is asked only to see whether its unit is back."""
+        return self.table[i * READ_CELLS + READY_MS] < 0
 
     def _or_probe(self, choice, now):
         """The same while units are in quarantine; choice: what is next of the others."""
@@ -183,8 +222,12 @@ class Scheduler:
     def _hold(self, health, hold_ms):
         until = self._add(self._ms(), hold_ms)
         for k in health.indexes:
-            if self.ready[k] >= 0 and self._diff(self.ready[k], until) < 0:
-                self.ready[k] = until
+            ready = self.table[k * READ_CELLS + READY_MS]
+            if ready >= 0 and self._diff(ready, until) < 0:
+                self._set_ready(k, until)
+
+    def _set_ready(self, i, ms):
+        self.table[i * READ_CELLS + READY_MS] = ms
 
     def timed_out(self):
         """A request was not answered; returns True if the line itself is suspected."""
@@ -233,9 +276,10 @@ class Scheduler:
         for k in health.indexes:
             if self.plan.reads[k].active:
                 self._advance(k, now)
-                if self._diff(self.ready[k], now) > 0:
-                    self.deadline[k] = self.ready[k]
-                self.ready[k] = now
+                row = k * READ_CELLS
+                if self._diff(self.table[row + READY_MS], now) > 0:
+                    self.table[row + DEADLINE_MS] = self.table[row + READY_MS]
+                self._set_ready(k, now)
 
     def failed(self, i, hold_ms, cost_ms, suspect):
         """The poll of read i timed out for good, which took the bus cost_ms. Returns True at a quarantine or probe.
@@ -255,7 +299,7 @@ class Scheduler:
             health.interval_ms = min(2 * health.interval_ms, PROBE_LIMIT_MS)
             for k in health.indexes:
                 self._advance(k, now)
-                self.ready[k] = -1
+                self._set_ready(k, -1)
         elif suspect or health.fails >= FAIL_LIMIT:
             self._quarantine(health)
         else:
@@ -278,7 +322,7 @@ class Scheduler:
         health.interval_ms = PROBE_FIRST_MS
         self.cells[QUARANTINED] += 1
         for k in health.indexes:
-            self.ready[k] = -1
+            self._set_ready(k, -1)
 
     def _attribute(self, health, now):
         """Say whose silence it is, once it is clear."""
@@ -303,26 +347,24 @@ class Scheduler:
     def _hurry(self, health, now):
         """Ask a unit before its time: its answer, or none, tells whose fault the silence of another is."""
         for k in health.indexes:
-            due = self._add(self.deadline[k], -self.plan.reads[k].period_ms)
+            row = k * READ_CELLS
+            due = self._add(self.table[row + DEADLINE_MS], -self.table[row + PERIOD_MS])
             if self.plan.reads[k].active:
                 if self._diff(due, now) > 0:
-                    self.deadline[k] = due
-                    self.ready[k] = now
+                    self.table[row + DEADLINE_MS] = due
+                    self._set_ready(k, now)
                 return
 
     def _advance(self, i, now):
         """Set read i to its next grid point that is not past."""
-        pick(self.cells, self.ready, self.deadline, self.rank, i, self.plan.reads[i].period_ms, now)
+        advance(self.cells, self.table, i, now)
 
     def adopt(self, old):
         """The plan has replaced read `old` by two: poll them at once, `old` no more."""
         now = self._ms()
         health = self.health_of(self.plan.reads[old])
-        self.ready[old] = -1
-        for i in range(len(self.ready), len(self.plan.reads)):
-            self.ready.append(now)
-            self.deadline.append(self.deadline[old])
-            self.rank.append(self.plan.reads[i].priority)
+        self._set_ready(old, -1)
+        for i in range(self.cells[READS], len(self.plan.reads)):
+            self._append(self.plan.reads[i], now, self.table[old * READ_CELLS + DEADLINE_MS])
             health.indexes.append(i)
-        self.cells[READS] = len(self.ready)
         health.indexes.remove(old)

@@ -211,9 +211,12 @@ def run(seconds, saturated, cut_after_s=None, watch=None, polls=0):
     bus = gateway.buses[0]
     begin = time.ticks_ms()
     if saturated:
-        for i, read in enumerate(bus.plan.reads):
-            read.period_ms = 1  # no plan would allow that
-            bus.scheduler.deadline[i] = time.ticks_add(bus.scheduler.ready[i], 1)
+        from modbus.cells import DEADLINE_MS, PERIOD_MS, READ_CELLS, READY_MS
+
+        table = bus.scheduler.table
+        for row in range(0, len(table), READ_CELLS):
+            table[row + PERIOD_MS] = 1  # no plan would allow that
+            table[row + DEADLINE_MS] = time.ticks_add(table[row + READY_MS], 1)
     gateway.tap = lambda read, quality, data, nbytes: took("first_poll_ms")
     Connection.on_data = lambda: took("first_publish_ms")
 
