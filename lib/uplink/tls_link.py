@@ -10,12 +10,13 @@ Loaded only where a broker has "tls". The figures of steps and memory stand in D
 
 import errno
 import gc
+import io
 import os
 
 from uplink import tls_dates
 from uplink.tls_records import Records
 
-STEP_MS = 1200  # the bound that is announced for a step on an RP2040; see DESIGN.md for what was measured
+STEP_MS = 600  # the bound that is announced for a step on an RP2040; see DESIGN.md for what was measured
 RECORD_BYTES = 704  # a quantised batch; encrypting it takes 4.6 ms on an RP2040, and a slice should stay below 5
 _MAX_HOLES = 2048
 # What a connection takes in large pieces: Mbed TLS's buffers in and out (library/ssl_misc.h: 13 + 320 bytes beside the
@@ -57,26 +58,30 @@ _ALERTS = {
 
 
 def _fill_holes():
-    """Occupy the small holes of the heap for as long as the caller keeps the result, 16 bytes each.
+    """Occupy the small holes of the heap with chains of 16 byte cells; returns their ends.
 
     Mbed TLS allocates thousands of pieces per message, and MicroPython looks for each from the first hole on that may
-    be too small for it; with the holes taken it begins where there is room. DESIGN.md says what that saves.
+    be too small for it; with the holes taken it begins where there is room. DESIGN.md says what that saves. Chains are
+    short: what the collector takes for a reference, a rest on the stack, keeps one of them and not all.
     """
-    chain = None
+    ends = [None] * (_MAX_HOLES >> 5)
     last = near = 0
-    for _ in range(_MAX_HOLES):
-        chain = (chain,)
-        at = id(chain)
+    for i in range(_MAX_HOLES):
+        ends[i >> 5] = cell = (ends[i >> 5],)
+        at = id(cell)
         near = near + 1 if 0 < at - last <= 32 else 0
         if near == 64:  # so much in one piece is no hole
             break
         last = at
-    return chain
+    return ends
 
 
 class Room:
     """Holds the large pieces that a connection takes while there is none, so that nothing else settles in them: the
-    heap has no others of that length after a while. They are as large as what a connection gives back."""
+    heap has no others of that length after a while. They are as large as what a connection gives back. What it takes
+    before them, 0.3 KB, must find a hole below them: where there is none, the connection fails and is tried again.
+
+    They are streams in memory: closing one frees its memory at once, whatever the collector takes for a reference."""
 
     def __init__(self):
         self._pieces = [None] * len(_ROOM_BYTES)
@@ -87,14 +92,16 @@ class Room:
         try:
             for i in range(len(pieces)):
                 if pieces[i] is None:
-                    pieces[i] = bytearray(_ROOM_BYTES[i])
+                    pieces[i] = io.BytesIO(_ROOM_BYTES[i])
         except MemoryError:
             pass  # the next connection looks for itself
 
     def give(self, first, last):
         """A connection takes these pieces now."""
         for i in range(first, last):
-            self._pieces[i] = None
+            if self._pieces[i] is not None:
+                self._pieces[i].close()
+                self._pieces[i] = None
         gc.collect()
 
 
@@ -232,7 +239,7 @@ class _Connection:
         self._records.step()
         holes = _fill_holes()
         self._turn()
-        del holes
+        holes.clear()
         if self._dates:
             raise OSError(self._dates)
         if self._records.finished:
