@@ -19,13 +19,27 @@ _DAY_MS = 86400000
 # Must be free whenever others run: a MemoryError of theirs ends the run, where one of ours ends the check.
 _OTHERS_BYTES = 16384
 _PIECES, _PIECE_BYTES = 3, 1024  # of it in such pieces: a message, and what is made of it
+_ATTEMPTS = 2  # what others hold comes and goes
+_RULES = ("gateway.config_points", "gateway.edge_rules", "gateway.machine_rules", "gateway.forms")
+_PLANNING = ("modbus.planner", "gateway.schema_store", "gateway.units", "gateway.ot")
 
 
 def check_box(gateway):
     """The check of the candidate for this box, which polls; to be gone through as `check`. Returns (errors, costs)."""
     errors, costs = [], []
     sectors = gateway.log.sectors if gateway.log else 0
-    yield from check(gateway.rs485, errors, costs, sectors, gateway.plans)
+    for left in range(_ATTEMPTS, 0, -1):
+        try:
+            yield from check(gateway.rs485, errors, costs, sectors, gateway.plans)
+            break
+        except MemoryError:
+            if left == 1:
+                raise
+        errors.clear()
+        costs.clear()
+        _forget(*_RULES)
+        _forget(*_PLANNING)
+        yield gc.collect
     if errors:
         from console import named
 
@@ -54,7 +68,7 @@ def check(ports, errors, costs, sectors=0, plans=None):
         del errors[MAX_LINES:]
         if errors:
             return
-        _forget("gateway.config_points", "gateway.edge_rules", "gateway.machine_rules", "gateway.forms")
+        _forget(*_RULES)
         yield _load_planner
         yield from _room()
         cost = _Cost(ot, errors)
@@ -66,7 +80,7 @@ def check(ports, errors, costs, sectors=0, plans=None):
     yield from _room()
     if not errors:
         costs += cost.lines(sectors)
-        _forget("modbus.planner", "gateway.schema_store", "gateway.units", "gateway.ot")
+        _forget(*_PLANNING)
         from console import expense
 
         yield from _room()

@@ -145,3 +145,48 @@ def test_the_cost_follows_from_the_configuration():
     assert megabytes(fast)[0] > megabytes(slow)[0]
     (memory,) = [line for line in slow if line.startswith("memory:")]
     assert "names" in memory and "columns" in memory and "TLS" not in memory, memory
+
+
+class Box:
+    """Of the gateway what the check asks for."""
+
+    rs485 = 1
+    log = plans = None
+
+
+class Short:
+    """`_room` of the checker, which finds too little so many times, each time a few steps later."""
+
+    def __init__(self, times):
+        self.times = times
+        self.steps = 0
+
+    def __call__(self):
+        self.steps += 1
+        if self.times and self.steps > 3:
+            self.times -= 1
+            self.steps = 0
+            raise MemoryError
+        yield None
+
+
+def test_a_passing_shortage_of_memory_is_waited_out_once():
+    assert checked(ot_of([point(0), point(1)]))[0] == []
+    room = checker._room
+    outcomes = []
+    try:
+        for times in (0, 1, 2):
+            checker._room = Short(times)
+            job = checker.check_box(Box())
+            try:
+                while True:
+                    next(job)
+            except StopIteration as end:
+                outcomes.append(end.value)
+            except MemoryError:
+                outcomes.append("none")
+    finally:
+        checker._room = room
+    (errors, costs), again, none = outcomes
+    assert errors == again[0] == [] and none == "none", outcomes
+    assert again[1][:-1] == costs[:-1] and len(again[1]) == len(costs) > 2, outcomes  # the last line: what is free

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,20 @@ def table(rows: list[Row], title: str) -> Table:
     return out
 
 
+def ratios(rows: list[Row]) -> str:
+    """How much more of the line we use, over all cases in which both keep the rules."""
+    cases: dict[tuple[str, ...], dict[str, float]] = {}
+    for row in rows:
+        if row["name"] in ("ours", "theirs") and not int(row["short_gaps"]):
+            case = cases.setdefault((row["baud"], row["format"], row["registers"], row["driver"]), {})
+            case[row["name"]] = float(row["efficiency"])
+    found = sorted(case["ours"] / case["theirs"] for case in cases.values() if len(case) == 2)
+    return (
+        f"use of the line, Fieldgate over micropython-modbus: {found[0]:.3f} to {found[-1]:.3f} times, "
+        f"{statistics.median(found):.3f} in the middle of {len(found)} cases in which both keep t3.5"
+    )
+
+
 def spread(rows: list[Row]) -> str:
     """The longest difference between two cycles of one case, and how late the driver falls, for each candidate."""
     lines = []
@@ -90,7 +105,7 @@ def spread(rows: list[Row]) -> str:
         line = f"{who}: jitter (longest less shortest cycle) {max(int(row['spread_us']) for row in mine)} us"
         late = {
             baud: max(int(row["driver_late_us"]) for row in mine if row["driver"] == "1" and row["baud"] == baud)
-            for baud in dict.fromkeys(row["baud"] for row in mine if row["driver"] == "1")
+            for baud in sorted({row["baud"] for row in mine if row["driver"] == "1"}, key=int)
         }
         if late:
             line += "; driver falls so long after the last stop bit: "
@@ -151,9 +166,10 @@ def emulated(folder: str, console: Console) -> int:
     rows = [parse(line.removeprefix("CASE: ")) for line in dict.fromkeys(lines) if line.startswith("CASE: ")]
     if rows:
         console.print(table(rows, "emulated RP2040: efficiency, gap before requests in us (engine alone)"))
+        console.print(ratios(rows))
         console.print(spread(rows))
     for line in dict.fromkeys(line.removeprefix("REPORT: ") for line in lines if "emulated RP2040" in line):
-        console.print(line)
+        console.print(line, soft_wrap=True)
     console.print(lines[-1] if lines else run.stderr)
     return run.returncode
 
@@ -168,11 +184,13 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 132)
     title = "virtual-time UART: efficiency, gap before requests in us (1.9 ms of decoding per reply)"
     console.print(table(rows, title))
+    console.print(ratios(rows))
     console.print(spread(rows))
     (cpu,) = [row for row in rows if row["name"] == "cpu"]
     console.print(
         f"CPU per transaction of 10 registers on this host, besides waiting: Fieldgate with schedule, health and "
-        f"counters {cpu['ours_us']} us, micropython-modbus {cpu['theirs_us']} us"
+        f"counters {cpu['ours_us']} us, micropython-modbus {cpu['theirs_us']} us (ratio "
+        f"{float(cpu['theirs_us']) / float(cpu['ours_us']):.1f})"
     )
     draw(rows, wanted.picture)
     console.print(f"one cycle of ours: {wanted.picture}")
