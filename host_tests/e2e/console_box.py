@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import signal
+from types import TracebackType
 
 import pexpect
 from virtual_box import VirtualBox
@@ -58,6 +62,16 @@ class ConsoleBox(VirtualBox):
         return text
 
     def pull_the_plug(self) -> None:
-        self.terminal.kill(9)
-        self.terminal.wait()
-        self.terminal.close()
+        """For the shell that starts it again, too: both are one process group, which outlives a closed terminal."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.terminal.pid, signal.SIGKILL)
+        if not self.terminal.closed:
+            self.terminal.wait()
+            self.terminal.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if hasattr(self, "terminal"):
+            self.pull_the_plug()
+        super().__exit__(kind, error, trace)

@@ -26,8 +26,6 @@ def box(tmp_path: Path, start_broker: Callable[..., Broker]) -> Iterator[Console
     with ConsoleBox(tmp_path / "run", start_broker()) as box:
         box.start()
         yield box
-        if not box.terminal.closed:
-            box.terminal.close(force=True)
 
 
 def test_looking(box: ConsoleBox) -> None:

@@ -27,8 +27,6 @@ def box(tmp_path: Path, start_broker: Callable[..., Broker]) -> Iterator[Console
     with ConsoleBox(tmp_path / "run", start_broker()) as box:
         box.start()
         yield box
-        if not box.terminal.closed:
-            box.terminal.close(force=True)
 
 
 def sit_down(relay: Relay) -> pexpect.fdpexpect.fdspawn:

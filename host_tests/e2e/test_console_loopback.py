@@ -60,7 +60,6 @@ def box(tmp_path: Path, start_broker: Callable[..., Broker]) -> Iterator[Loopbac
     with LoopbackBox(tmp_path / "run", start_broker()) as box:
         box.start()
         yield box
-        box.terminal.close(force=True)
         box.jumper.close()
 
 

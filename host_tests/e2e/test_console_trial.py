@@ -66,4 +66,3 @@ def test_nobody_confirms_and_the_box_comes_back(
         assert balance.ok, balance
         about = (box.box / "config" / "1" / "about").read_text()
         assert about.endswith("rolled back: nobody confirmed it in time\n")
-        box.terminal.close(force=True)

@@ -85,8 +85,6 @@ def box(tmp_path: Path, start_broker: Callable[..., Broker]) -> Iterator[Deliver
     with DeliveredBox(tmp_path / "run", start_broker()) as box:
         box.start()
         yield box
-        if not box.terminal.closed:
-            box.terminal.close(force=True)
 
 
 @pytest.fixture
@@ -148,7 +146,6 @@ def test_a_blank_box(tmp_path: Path, start_broker: Callable[..., Broker]) -> Non
             done = run(relay.path, box.orders("[check]", 'units = "some"'))
         assert done.returncode == 0, done.stdout + done.stderr
         box.wait_samples(10)
-        box.terminal.close(force=True)
 
 
 def test_a_box_that_is_done_keeps_its_passwords(box: DeliveredBox, relay: Relay) -> None:

@@ -52,8 +52,6 @@ def blank(tmp_path: Path, start_broker: Callable[..., Broker]) -> Iterator[Blank
         box.terminal.send("\r")
         box.terminal.expect("> $")
         yield box
-        if not box.terminal.closed:
-            box.terminal.close(force=True)
 
 
 def test_setup_leads_from_a_blank_box_to_values_at_the_broker(blank: BlankBox) -> None:
