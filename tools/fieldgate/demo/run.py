@@ -26,7 +26,8 @@ from fieldgate.monitor.store import Delivery, Store
 
 # Stands for a Pico W's 201 KB, as objects of the 64-bit runtime are larger: 320 KB, and what lies in flash on an RP2040
 # and cannot here (measured on the emulated Pico W): 28 KB of code (ports/rp2/inplace.py), 20 KB of names (names.py).
-HEAP = "368K"
+# And 16 KB: with less it hung on the length of the box's path whether the check of a candidate found its memory.
+HEAP = "384K"
 FIRST_SAMPLE_S = 20.0
 DRAIN_S = 15.0
 TICK_S = 0.1
