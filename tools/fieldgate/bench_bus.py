@@ -166,6 +166,7 @@ def emulated(folder: str, console: Console) -> int:
     rows = [parse(line.removeprefix("CASE: ")) for line in dict.fromkeys(lines) if line.startswith("CASE: ")]
     if rows:
         console.print(table(rows, "emulated RP2040: efficiency, gap before requests in us (engine alone)"))
+    if not run.returncode:  # else cases are missing
         console.print(ratios(rows))
         console.print(spread(rows))
     for line in dict.fromkeys(line.removeprefix("REPORT: ") for line in lines if "emulated RP2040" in line):
