@@ -122,7 +122,7 @@ def test_a_broker_goes_away_and_comes_back_without_losing_what_it_took(
             assert received(consumer, got, 3)
         finally:
             consumer.stop()
-    assert got == [b"0", b"1", b"2"]
+    assert once(got) == [b"0", b"1", b"2"], got
     with pytest.raises(OSError):
         socket.create_connection((HOST, port), 1).close()
 
@@ -143,13 +143,19 @@ def publish(port: int, payload: bytes) -> None:
 
 
 def received(consumer: Consumer, got: list[bytes], count: int) -> bool:
-    """Wait for `count` messages."""
+    """Wait for `count` different messages."""
 
     def enough() -> bool:
         consumer.drain(lambda topic, payload, at: got.append(payload))
-        return len(got) >= count
+        return len(once(got)) >= count
 
     return await_true(enough)
+
+
+def once(got: list[bytes]) -> list[bytes]:
+    """Each payload where it first came. A broker that stops before it has read a PUBACK sends that message again: QoS 1
+    is at least once (MQTT 3.1.1, clause 4.3.2), and the consumer has a message before the broker has its PUBACK."""
+    return list(dict.fromkeys(got))
 
 
 def test_a_broker_that_cannot_start_says_why(tmp_path: Path, mosquitto_program: str) -> None:
