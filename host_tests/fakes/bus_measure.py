@@ -38,10 +38,11 @@ def port_on(clock, line):
     return Wire(clock, line.baud, line.char_bits, [wire.Unit(1, turnaround_us=TURNAROUND_US)])
 
 
-def ours(line, registers):
+def ours(line, registers, driver=0):
     """Engine and its event loop, decoding included. Returns the wire, and when results were decoded."""
     clock = Clock(look_us=4)
-    port = port_on(clock, line)
+    cable = port_on(clock, line)
+    port = our_port(cable, line) if driver else cable
     loop = VirtualLoop(clock)
     decoded = []
 
@@ -52,13 +53,24 @@ def ours(line, registers):
 
     bus = Bus(port, clock, line, saturated(line, registers), result, print, Rand(1))
     loop.spawn(bus.run(loop.sleep_ms))
-    while len(port.frames) < CYCLES:
+    while len(cable.frames) < CYCLES:
         loop.run_ms(200)
-    return port, decoded
+    return cable, decoded
+
+
+def our_port(cable, line):
+    """The rp2 boards' own port with a driver pin, over the modelled line."""
+    sys.modules["machine"] = Machine
+    from ports.rp2.uart_rs485 import Rs485
+
+    Uart.wire = cable
+    Pin.clock = cable.clock
+    Pin.fell.clear()
+    return Rs485({"uart": 0, "tx": 0, "rx": 1, "de": 2}, line.baud, line.serial_format)
 
 
 class Uart:
-    """machine.UART as micropython-modbus uses it, over the modelled line."""
+    """machine.UART as micropython-modbus and our port use it, over the modelled line."""
 
     wire = None
 
@@ -73,12 +85,19 @@ class Uart:
         n = self.wire.available()
         return bytes(buf[: self.wire.receive_into(buf, n)]) if n else None
 
+    def readinto(self, buf, n):
+        return self.wire.receive_into(buf, n)
+
     def write(self, data):
         self.wire.send(data)
 
     def flush(self):
         """Blocks until the last byte has left, as the driver does."""
         self.wire.clock.us = max(self.wire.clock.us, self.wire.frames[-1][1] // 1000)
+
+    def txdone(self):
+        self.wire.clock.us += 1
+        return self.wire.clock.us * 1000 >= self.wire.frames[-1][1]
 
 
 class Pin:
@@ -91,11 +110,31 @@ class Pin:
     def __init__(self, *_, **__):
         pass
 
+    def __call__(self, level):
+        if not level:
+            self.off()
+
     def on(self):
         pass
 
     def off(self):
         self.fell.append(self.clock.us)
+
+
+class Timer:
+    """A hard timer: its callback runs at its time to the microsecond and costs the code that it interrupts nothing."""
+
+    ONE_SHOT = 0
+
+    def __init__(self, _):
+        pass
+
+    def init(self, mode, period, tick_hz, callback, hard):
+        clock = Pin.clock
+        now = clock.us
+        clock.us = now + period * 1000000 // tick_hz
+        callback(self)
+        clock.us = now
 
 
 class Time:
@@ -113,6 +152,7 @@ class Time:
 class Machine:
     UART = Uart
     Pin = Pin
+    Timer = Timer
 
 
 def their_serial(clock, line, driver):
@@ -233,8 +273,8 @@ def main():
         for serial_format in FORMATS:
             line = Line("x", baud, serial_format)
             for registers in REGISTERS:
-                report("ours", line, registers, 0, ours(line, registers)[0])
                 for driver in (0, 1):
+                    report("ours", line, registers, driver, ours(line, registers, driver)[0])
                     report("theirs", line, registers, driver, theirs(line, registers, driver))
     processor()
     diagram()
