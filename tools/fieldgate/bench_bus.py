@@ -65,19 +65,24 @@ CANDIDATES = {
 }
 
 
+def cases(rows: list[Row]) -> dict[tuple[str, str, str], dict[str, Row]]:
+    """(baud, format, registers) -> the candidates' rows, in the order in which a table shows them."""
+    found: dict[tuple[str, str, str], dict[str, Row]] = {}
+    for row in rows:
+        if row["name"] in ("ours", "theirs"):
+            case = found.setdefault((row["baud"], row["format"], row["registers"]), {})
+            case[row["name"] + row["driver"]] = row
+    return dict(sorted(found.items(), key=lambda item: (int(item[0][0]), item[0][1] != "8N1", int(item[0][2]))))
+
+
 def table(rows: list[Row], title: str) -> Table:
     """One row per line setting and read, one column per candidate that there is."""
     out = Table(title=f"{title}; ! = below t3.5")
-    cases: dict[tuple[str, str, str], dict[str, Row]] = {}
-    for row in rows:
-        if row["name"] in ("ours", "theirs"):
-            case = cases.setdefault((row["baud"], row["format"], row["registers"]), {})
-            case[row["name"] + row["driver"]] = row
-    found = [name for name in CANDIDATES if any(name in case for case in cases.values())]
+    measured = cases(rows)
+    found = [name for name in CANDIDATES if any(name in case for case in measured.values())]
     for head in ("baud", "format", "registers", "t3.5 us", *(CANDIDATES[name] for name in found)):
         out.add_column(head, justify="right")
-    for key in sorted(cases, key=lambda key: (int(key[0]), key[1] != "8N1", int(key[2]))):
-        case = cases[key]
+    for key, case in measured.items():
         shown = [cell(case[name]) if name in case else "not measured" for name in found]
         out.add_row(*key, next(iter(case.values()))["t35_us"], *shown)
     return out
@@ -85,14 +90,14 @@ def table(rows: list[Row], title: str) -> Table:
 
 def ratios(rows: list[Row]) -> str:
     """How much more of the line we use, over all cases in which both keep the rules."""
-    cases: dict[tuple[str, ...], dict[str, float]] = {}
-    for row in rows:
-        if row["name"] in ("ours", "theirs") and not int(row["short_gaps"]):
-            case = cases.setdefault((row["baud"], row["format"], row["registers"], row["driver"]), {})
-            case[row["name"]] = float(row["efficiency"])
-    found = sorted(case["ours"] / case["theirs"] for case in cases.values() if len(case) == 2)
+    found = []
+    for case in cases(rows).values():
+        for driver in "01":
+            pair = [case[name + driver] for name in ("ours", "theirs") if name + driver in case]
+            if len(pair) == 2 and not any(int(row["short_gaps"]) for row in pair):
+                found.append(float(pair[0]["efficiency"]) / float(pair[1]["efficiency"]))
     return (
-        f"use of the line, Fieldgate over micropython-modbus: {found[0]:.3f} to {found[-1]:.3f} times, "
+        f"use of the line, Fieldgate over micropython-modbus: {min(found):.3f} to {max(found):.3f} times, "
         f"{statistics.median(found):.3f} in the middle of {len(found)} cases in which both keep t3.5"
     )
 
