@@ -107,6 +107,27 @@ def test_noise_costs_no_more_than_what_it_hits():
     assert pair.tap.listener.stray_bytes > 0
 
 
+def test_a_frame_that_an_operating_system_holds_back_is_heard_all_the_same():
+    """50 ms between two bytes of a reply: on a board that ends the frame; on a busy host it is somebody else's turn."""
+    request = wire.sealed(b"\x01\x04\x00\x00\x00\x02")
+    reply = wire.sealed(b"\x01\x04\x04\x10\x00\x10\x01")
+    for rest_ms, pairs in ((0, 0), (1, 1)):
+        clock = Clock(look_us=4)
+        line = wire.Wire(clock, 19200, 11, [])
+        ear = Ear(line)
+        ear.rest_ms = rest_ms
+        tap = Tap(ear, clock, Line("line1", 19200, "8E1"))
+        for data, wait_ms in ((request, 20), (reply[:5], 50), (reply[5:], 300)):
+            line.inject(0, data)
+            for _ in range(wait_ms):
+                while not tap.step():
+                    pass
+                clock.advance_ms(1)
+        assert tap.listener.pairs == pairs, rest_ms
+        assert tap.listener.stray_bytes == (0 if pairs else len(reply))
+        assert tap.quiet_us > 100000
+
+
 def test_the_listener_cannot_send():
     # It is given no door: neither Tap nor what it holds refers to anything of the port but these two.
     ear = Ear(wire.Wire(Clock(), 19200, 11, []))

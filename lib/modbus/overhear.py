@@ -10,7 +10,8 @@ from modbus.crc import move
 from modbus.listener import Listener
 
 _CHUNK = const(64)
-_REST_US = const(20000)  # beyond t3.5: what an operating system or a FIFO may hold back
+_REST_US = const(20000)  # beyond t3.5: what a FIFO may hold back
+_COARSE_REST_US = const(200000)  # the same for an operating system: a USB adapter, and somebody else's turn
 _PARTS = const(3)  # a read is split after so many replies that held a part of it, if none held all
 
 
@@ -96,7 +97,7 @@ class Tap:
         self._add = clock.ticks_add
         self._chunk = bytearray(_CHUNK)
         self._last_us = clock.ticks_us()
-        self._rest_us = line.t35_us + _REST_US
+        self._rest_us = line.t35_us + (_COARSE_REST_US if port.rest_ms else _REST_US)
         self._rested = True
 
     def step(self):
