@@ -52,6 +52,7 @@ class LoopbackBox(ConsoleBox):
 
     def start_plant(self) -> None:
         self.jumper = Jumper()
+        self.beside.callback(self.jumper.close)
         self.serial.symlink_to(self.jumper.path)
 
 
@@ -60,7 +61,6 @@ def box(tmp_path: Path, start_broker: Callable[..., Broker]) -> Iterator[Loopbac
     with LoopbackBox(tmp_path / "run", start_broker()) as box:
         box.start()
         yield box
-        box.jumper.close()
 
 
 def test_a_loopback_is_told_from_none_and_from_a_broken_one(box: LoopbackBox) -> None:

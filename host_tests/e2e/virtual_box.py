@@ -12,6 +12,7 @@ left running.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import time
@@ -40,7 +41,11 @@ BUSY_HOST_MS = 1000
 
 
 class VirtualBox:
-    """`ot`, `it`: called with the parsed half to change it before the start. `speed`: machine seconds per second."""
+    """`ot`, `it`: called with the parsed half to change it before the start. `speed`: machine seconds per second.
+
+    `beside`: what ends after the box and before the plant. A box opens its port again when that has gone, and a
+    pseudo-terminal's name may be somebody else's by then: another test's console.
+    """
 
     def __init__(self, folder: Path, broker: Broker, speed: float = 10.0) -> None:
         self.folder = folder
@@ -50,6 +55,7 @@ class VirtualBox:
         self.flash = self.box / "flash.img"
         self.serial = folder / "line1"
         self.log = folder / "firmware.log"
+        self.beside = contextlib.ExitStack()
         self.kills_ms: list[int] = []
         self.deliveries: list[Delivery] = []
         self.store = Store(decode, self.deliveries.append)
@@ -67,9 +73,11 @@ class VirtualBox:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for child in (self.firmware, self.plant):
-            if child is not None:
-                child.stop()
+        if self.firmware is not None:
+            self.firmware.stop()
+        self.beside.close()
+        if self.plant is not None:
+            self.plant.stop()
         if self.consumer is not None:
             self.consumer.stop()
         print(f"firmware, at its end:\n{self.said()[-3000:]}")  # pytest shows it with a failure
