@@ -18,7 +18,7 @@ from fieldgate.demo.script import MIN_SECONDS, Action, describe, script
 from fieldgate.monitor.client import Consumer
 from fieldgate.picture import Series, backlog, choose, draw, met_outage
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 def await_true(condition: Callable[[], bool]) -> bool:
