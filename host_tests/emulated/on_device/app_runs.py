@@ -43,6 +43,10 @@ def imports(names):
         print(*row)
 
 
+# What is next of an MQTT packet.
+_HEAD, _LENGTH, _TOPIC_HIGH, _TOPIC_LOW, _TOPIC, _ID_HIGH, _ID_LOW, _REST = range(8)
+
+
 class Connection:
     """A broker that grants every wish, until it is `cut`."""
 
@@ -50,51 +54,80 @@ class Connection:
     on_data = None  # called when a batch has come
 
     def __init__(self):
-        self._in = bytearray()
         self._out = bytearray()
+        self._id = bytearray(2)
+        self._step = _HEAD
 
     def state(self):
         return 1
 
     def write(self, data):
         start = time.ticks_us()
-        self._in.extend(data)
-        while self._packet():
-            pass
+        at = 0
+        while at < len(data):
+            at = self._take(data, at)
         while time.ticks_diff(time.ticks_us(), start) < WRITE_US:
             pass
         return len(data)
 
-    def _packet(self):
-        """Answer the first packet of the input, if it is complete."""
-        data = self._in
-        at = 1
-        length = shift = 0
-        while True:
-            if at >= len(data):
-                return False
-            byte = data[at]
-            length |= (byte & 0x7F) << shift
-            shift += 7
-            at += 1
+    def _take(self, data, at):
+        """Go on in the packet under way, which is not kept: a socket makes no garbage. Returns the place behind."""
+        step = self._step
+        if step == _TOPIC or step == _REST:
+            k = min(self._left, len(data) - at)
+            self._left -= k
+            if not self._left:
+                if step == _REST:
+                    self._answer()
+                else:
+                    self._step = _ID_HIGH
+            return at + k
+        byte = data[at]
+        if step == _HEAD:
+            self._first = byte
+            self._length = self._shift = 0
+            self._step = _LENGTH
+        elif step == _LENGTH:
+            self._length |= (byte & 0x7F) << self._shift
+            self._shift += 7
             if byte < 0x80:
-                break
-        end = at + length
-        if end > len(data):
-            return False
-        kind = data[0] >> 4
+                self._rest(self._length)
+                if self._first >> 4 == 3 and self._first & 6:  # PUBLISH with QoS 1
+                    self._step = _TOPIC_HIGH
+        elif step == _TOPIC_HIGH:
+            self._left = byte << 8
+            self._step = _TOPIC_LOW
+        elif step == _TOPIC_LOW:
+            self._left |= byte
+            self._length -= self._left + 4
+            self._step = _TOPIC
+        elif step == _ID_HIGH:
+            self._id[0] = byte
+            self._step = _ID_LOW
+        else:
+            self._id[1] = byte
+            self._rest(self._length)
+        return at + 1
+
+    def _rest(self, count):
+        self._left = count
+        self._step = _REST
+        if not count:
+            self._answer()
+
+    def _answer(self):
+        """The packet is complete."""
+        self._step = _HEAD
+        kind = self._first >> 4
         if kind == 1:  # CONNECT
             self._out.extend(b"\x20\x02\x00\x00")
         elif kind == 12:  # PINGREQ
             self._out.extend(b"\xd0\x00")
-        elif kind == 3 and data[0] & 6:  # PUBLISH with QoS 1
-            if not data[0] & 1 and Connection.on_data:  # not retained: records
+        elif kind == 3 and self._first & 6:
+            if not self._first & 1 and Connection.on_data:  # not retained: records
                 Connection.on_data()
-            at += 2 + (data[at] << 8 | data[at + 1])
             self._out.extend(b"\x40\x02")
-            self._out.extend(data[at : at + 2])
-        self._in = data[end:]
-        return True
+            self._out.extend(self._id)
 
     def read_into(self, buf):
         if Connection.cut:
