@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fieldgate.bench_bus import Row, cell, cycles, draw, measure, ratios, spread
+from fieldgate.bench_bus import Row, cell, cycles, draw, main, measure, ratios, spread
 from fieldgate.device_build import build
 
 
@@ -58,3 +58,13 @@ def test_a_number_of_cycles_that_shows_nothing_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="allowed 20 to 10000"):
         cycles(text)
     assert cycles("20") == 20
+
+
+def test_a_folder_without_images_is_refused_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["bench_bus", "--uf2", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        main()
+    said = capsys.readouterr()
+    assert said.out == "" and f"there is no {tmp_path}/RPI_PICO/firmware.uf2; name a folder" in said.err

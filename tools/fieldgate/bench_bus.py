@@ -193,6 +193,9 @@ def main() -> int:
     parser.add_argument("--picture", type=Path, default=BUILD / "bench-bus.png")
     parser.add_argument("--uf2", default=os.environ.get("UF2", ""), help="folder with rp2 firmware images")
     wanted = parser.parse_args()
+    image = Path(wanted.uf2) / "RPI_PICO" / "firmware.uf2"
+    if wanted.uf2 and not image.is_file():
+        parser.error(f"--uf2: there is no {image}; name a folder with one per board (host_tests/emulated/README.md)")
     rows = measure(wanted.cycles)
     console = Console(width=None if sys.stdout.isatty() else 132)
     title = "virtual-time UART: efficiency, gap before requests in us (1.9 ms of decoding per reply)"
