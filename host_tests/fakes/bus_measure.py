@@ -35,14 +35,19 @@ def saturated(line, registers):
 
 
 def port_on(clock, line):
-    return Wire(clock, line.baud, line.char_bits, [wire.Unit(1, turnaround_us=TURNAROUND_US)])
+    """The modelled line with one unit; the stand-ins of `machine` belong to it."""
+    cable = Wire(clock, line.baud, line.char_bits, [wire.Unit(1, turnaround_us=TURNAROUND_US)])
+    Uart.wire = cable
+    Pin.clock = clock
+    Pin.fell.clear()
+    return cable
 
 
 def ours(line, registers, driver=0):
     """Engine and its event loop, decoding included. Returns the wire, and when results were decoded."""
     clock = Clock(look_us=4)
     cable = port_on(clock, line)
-    port = our_port(cable, line) if driver else cable
+    port = our_port(line) if driver else cable
     loop = VirtualLoop(clock)
     decoded = []
 
@@ -58,14 +63,10 @@ def ours(line, registers, driver=0):
     return cable, decoded
 
 
-def our_port(cable, line):
+def our_port(line):
     """The rp2 boards' own port with a driver pin, over the modelled line."""
-    sys.modules["machine"] = Machine
     from ports.rp2.uart_rs485 import Rs485
 
-    Uart.wire = cable
-    Pin.clock = cable.clock
-    Pin.fell.clear()
     return Rs485({"uart": 0, "tx": 0, "rx": 1, "de": 2}, line.baud, line.serial_format)
 
 
@@ -155,12 +156,13 @@ class Machine:
     Timer = Timer
 
 
+sys.modules["machine"] = Machine  # for what is imported from now on: ports and umodbus
+
+
 def their_serial(clock, line, driver):
-    sys.modules["machine"] = Machine
     from umodbus import serial
 
     serial.time = Time(clock)
-    Pin.clock = clock
     parity = None if line.serial_format[1] == "N" else 0
     return serial.Serial(1, line.baud, parity=parity, pins=(1, 2), ctrl_pin=3 if driver else None)
 
@@ -168,8 +170,7 @@ def their_serial(clock, line, driver):
 def theirs(line, registers, driver):
     """micropython-modbus's Serial asked again and again; decoding included."""
     clock = Clock(look_us=4)
-    port = Uart.wire = port_on(clock, line)
-    Pin.fell.clear()
+    port = port_on(clock, line)
     host = their_serial(clock, line, driver)
     for _ in range(CYCLES):
         assert len(host.read_holding_registers(1, 0, registers)) == registers
@@ -187,7 +188,7 @@ def report(who, line, registers, driver, port):
     t35 = line.t35_us
     ideal = line.chars_us(8) + line.chars_us(5 + 2 * registers) + max(TURNAROUND_US, t35) + t35
     late = 0
-    if driver and Pin.fell:
+    if driver:
         late = max(fell - frame[1] // 1000 for fell, frame in zip(Pin.fell[2:], frames))
     values = (who, line.baud, line.serial_format, registers, driver, ideal, mean, ideal / mean, t35)
     print(

@@ -3,6 +3,7 @@
 import gc
 import sys
 
+from full_heap import fill
 from gateway import unload
 
 HEAP_KB = 400
@@ -14,24 +15,13 @@ class Exhausted:
 
     def __enter__(self):
         gc.collect()
-        self.kept = [None] * 4000
-        for i in range(CRUMBS):
-            self.kept[i] = bytearray(16)
-        count = CRUMBS
-        for size in (4096, 256, 64, 16, 1):
-            try:
-                while True:
-                    self.kept[count] = bytearray(size)
-                    count += 1
-            except MemoryError:
-                pass
+        self._crumbs = [bytearray(16) for _ in range(CRUMBS)]
+        self._held = fill(4096, 256, 64, 16, 1)
         for i in range(0, CRUMBS, 2):
-            self.kept[i] = None
-        return self
+            self._crumbs[i] = None
 
     def __exit__(self, *error):
-        for i in range(len(self.kept)):
-            self.kept[i] = None
+        self._crumbs = self._held = None
 
 
 def fits(size):
@@ -48,8 +38,7 @@ def test_the_starters_go_where_there_is_no_room_in_one_piece():
 
     assert "gateway.config" in sys.modules
     del gateway
-    room = Exhausted()
-    with room:
+    with Exhausted():
         large = fits(512)
         unload.starters()
         after = fits(512)

@@ -7,6 +7,7 @@ import gc  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 
+from full_heap import fill  # noqa: E402
 from gateway import planning, rules, splits  # noqa: E402
 from ot_half import planned  # noqa: E402
 
@@ -59,14 +60,7 @@ class Full:
 
     def __enter__(self):
         gc.collect()
-        held = None
-        for size in (4096, 256, 16):
-            try:
-                while True:
-                    held = (held, bytearray(size))
-            except MemoryError:
-                continue
-        self._held = held
+        self._held = fill(4096, 256, 16)
         room[0] = None
         gc.collect()
         assert FREE_BYTES <= gc.mem_free() < FREE_BYTES + 4096, gc.mem_free()

@@ -91,9 +91,10 @@ class Connection:
             self._length |= (byte & 0x7F) << self._shift
             self._shift += 7
             if byte < 0x80:
-                self._rest(self._length)
                 if self._first >> 4 == 3 and self._first & 6:  # PUBLISH with QoS 1
                     self._step = _TOPIC_HIGH
+                else:
+                    self._rest(self._length)
         elif step == _TOPIC_HIGH:
             self._left = byte << 8
             self._step = _TOPIC_LOW
